@@ -1,0 +1,60 @@
+# The task list. Every target makes the environment it needs; VENV=path puts it elsewhere.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+METADATA := setup.cfg pyproject.toml
+
+.PHONY: demo test verify lint docs bench clean help
+
+help:
+	@echo "make demo    run particles, JKO and SGD on the motorcycle data, compare and draw"
+	@echo "make test    the test suite          make verify  the slow tests as well"
+	@echo "make lint    ruff and mypy           make docs    the documentation, in docs/_build"
+	@echo "make bench   benchmarks              make clean   remove what the other targets made"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python 3.11 or newer with its venv module is needed; on Debian: apt install python3-venv"; exit 1; }
+
+# One stamp per set of extras, renewed when the metadata change.
+$(VENV)/.user: $(METADATA) | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(METADATA) | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[dev]
+	@touch $@ $(VENV)/.user
+
+$(VENV)/.docs: $(METADATA) | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[docs]
+	@touch $@ $(VENV)/.user
+
+RESULTS := results/particles.h5 results/jko.h5 results/sgd.h5
+
+demo: $(VENV)/.user
+	@mkdir -p results
+	@rm -f $(RESULTS)
+	$(BIN)/wgflow run motorcycle --solver particles -o results/particles.h5
+	$(BIN)/wgflow run motorcycle --solver jko -o results/jko.h5
+	$(BIN)/wgflow run motorcycle --solver sgd -o results/sgd.h5
+	$(BIN)/wgflow compare $(RESULTS) --plot results/comparison.png --force
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+verify: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/velocity.py
+
+clean:
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
