@@ -1,0 +1,237 @@
+"""What a network is trained on: a weighted sample, and possibly a law to draw afresh from."""
+
+import csv
+import math
+import pathlib
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wgflow import noise
+from wgflow.errors import FileError, InputError, check_count
+
+Draw = Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]
+"""Draws `count` fresh pairs (x, y) with a generator."""
+
+
+class Data:
+    """A sample (x_i, y_i) with weights c_i.
+
+    Parameters
+    ----------
+    x
+        Inputs, shape (n,) or (n, d).
+    y
+        Outputs, shape (n,) or (n, k).
+    weight
+        Weights c_i >= 0, shape (n,); by default 1/n each.
+    draw
+        Called with a NumPy generator and a count, returns that many fresh pairs (x, y).
+
+    Raises
+    ------
+    InputError
+        No sample, x and y of different length, weights that do not fit, or a NaN or infinity.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray | None = None,
+        draw: Draw | None = None,
+    ) -> None:
+        self.x, self.y = _columns("x", x), _columns("y", y)
+        if len(self.x) != len(self.y):
+            raise InputError(
+                f"The data have {len(self.x)} rows of x but {len(self.y)} rows of y; give as many "
+                "of each."
+            )
+        if len(self.x) == 0:
+            raise InputError("The data are empty; at least one row of x and y is needed.")
+        self.weight = None if weight is None else np.asarray(weight, dtype=float)
+        if self.weight is not None and (
+            self.weight.shape != (len(self.x),)
+            or not (np.isfinite(self.weight) & (self.weight >= 0)).all()
+            or self.weight.sum() == 0
+        ):
+            raise InputError(
+                f"The weights of the data must be {len(self.x)} finite numbers >= 0 that are not "
+                "all zero."
+            )
+        self.draw = draw
+
+    @classmethod
+    def from_law(cls, draw: Draw, count: int, seed: int = 0) -> "Data":
+        """Return data that can be drawn afresh, with a fixed sample of `count` to measure by."""
+        count = check_count("The size of the sample", count)
+        x, y = draw(noise.generator(noise.check_seed(seed), noise.Stream.DATA), count)
+        return cls(x, y, draw=draw)
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return len(self.x)
+
+    @property
+    def weights(self) -> np.ndarray:
+        """The weights c_i, shape (n,)."""
+        return np.full(self.count, 1.0 / self.count) if self.weight is None else self.weight
+
+    def batch(self, generator: np.random.Generator, count: int, *, fresh: bool) -> "Data":
+        """Return a minibatch whose weighted sums are unbiased for those of the whole.
+
+        Parameters
+        ----------
+        count
+            Number of pairs, drawn independently: from the law where `fresh`, otherwise from the
+            sample with probability proportional to the weights.
+        """
+        if fresh:
+            if self.draw is None:
+                raise InputError(
+                    "Fresh draws were asked for, but the data are a fixed sample; use fresh=false."
+                )
+            return Data(*self.draw(generator, count))
+        if self.weight is None:
+            rows = generator.integers(self.count, size=count)
+            return _trusted(self.x[rows], self.y[rows], None)
+        total = self.weight.sum()
+        rows = generator.choice(self.count, size=count, p=self.weight / total)
+        return _trusted(self.x[rows], self.y[rows], np.full(count, total / count))
+
+    def standardised(self) -> "Data":
+        """Return the data with each column shifted and scaled to mean 0 and deviation 1.
+
+        The population deviation is used. Columns that are standardised already are kept to the
+        bit, so that standardised data can be stored and read back without change.
+        """
+        return Data(_standardised("x", self.x), _standardised("y", self.y), self.weight)
+
+
+def _trusted(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Data:
+    """Return data made of rows that were checked before: a step of SGD has no time for it."""
+    data = object.__new__(Data)
+    data.x, data.y, data.weight, data.draw = x, y, weight, None
+    return data
+
+
+def _columns(name: str, values: Any) -> np.ndarray:
+    try:
+        array = np.array(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"The data {name} are not an array of numbers: {error}.") from error
+    if array.ndim not in (1, 2):
+        raise InputError(
+            f"The data {name} have shape {array.shape}, but must be (n,) or (n, columns)."
+        )
+    if array.ndim == 1:
+        array = array[:, np.newaxis]
+    if not np.isfinite(array).all():
+        row, column = np.argwhere(~np.isfinite(array))[0]
+        raise InputError(
+            f"The data {name} hold {array[row, column]} in row {row}, column {column}; every value "
+            "must be finite: remove or replace that row."
+        )
+    if len(array) and array.shape[1] == 0:
+        raise InputError(f"The data {name} have no columns; at least one is needed.")
+    return array
+
+
+def _standardised(name: str, values: np.ndarray) -> np.ndarray:
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    if (deviation == 0).any():
+        column = int(np.argmin(deviation))
+        raise InputError(
+            f"Column {column} of {name} is constant and cannot be standardised; remove it."
+        )
+    if np.abs(mean).max() < 1e-12 and np.abs(deviation - 1).max() < 1e-12:
+        return values
+    return (values - mean) / deviation
+
+
+def read_data(path: str | pathlib.Path) -> Data:
+    """Return the data in a .npz or .csv file.
+
+    A .npz file holds arrays `x`, `y` and possibly `weight`. In a .csv file with a header, columns
+    whose names begin with x, and those that begin with y, are inputs and outputs, and `weight` is
+    the weight; without such names, the last column is the output and all others are inputs.
+
+    Raises
+    ------
+    FileError
+        The file cannot be opened or is of another kind.
+    InputError
+        What it holds is not data; the message names the line.
+    """
+    path = pathlib.Path(path)
+    readers = {".npz": _read_npz, ".csv": _read_csv}
+    if path.suffix.lower() not in readers:
+        raise FileError(
+            f"The data file '{path}' ends in '{path.suffix}', but must be a .npz or a .csv file."
+        )
+    try:
+        return readers[path.suffix.lower()](path)
+    except (OSError, zipfile.BadZipFile, EOFError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FileError(f"The data file '{path}' cannot be read: {reason}.") from error
+
+
+def _read_npz(path: pathlib.Path) -> Data:
+    try:
+        # Object arrays would be unpickled, which runs code; they are refused.
+        with np.load(path, allow_pickle=False) as arrays:
+            held = {name: arrays[name] for name in arrays.files}
+    except ValueError as error:
+        raise FileError(f"The data file '{path}' cannot be read: {error}.") from error
+    for name in ("x", "y"):
+        if name not in held:
+            raise InputError(
+                f"The data file '{path}' has no array '{name}'; it must hold x and y, but holds "
+                f"{', '.join(held) or 'nothing'}."
+            )
+    return Data(held["x"], held["y"], held.get("weight"))
+
+
+def _read_csv(path: pathlib.Path) -> Data:
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        rows = [(k, row) for k, row in enumerate(csv.reader(file), 1) if any(row)]
+    if not rows:
+        raise InputError(f"The data file '{path}' is empty; it needs rows of x and y.")
+    names = [name.strip() for name in rows[0][1]]
+    if all(_is_number(name) for name in names):
+        names = []
+    else:
+        rows = rows[1:]
+    width = len(names) or len(rows[0][1])
+    if width < 2:
+        raise InputError(
+            f"The data file '{path}' has one column, but needs at least an input and an output."
+        )
+    values = np.empty((len(rows), width))
+    for k, (line, row) in enumerate(rows):
+        if len(row) != width:
+            raise InputError(
+                f"Line {line} of '{path}' has {len(row)} fields, but {width} are expected."
+            )
+        for column, text in enumerate(row):
+            if not _is_number(text):
+                raise InputError(f"Line {line} of '{path}' holds '{text}', which is not a number.")
+            values[k, column] = float(text)
+    inputs = [k for k, name in enumerate(names) if name.lower().startswith("x")]
+    outputs = [k for k, name in enumerate(names) if name.lower().startswith("y")]
+    weights = [k for k, name in enumerate(names) if name.lower() == "weight"]
+    if not (inputs and outputs):
+        inputs, outputs, weights = list(range(width - 1)), [width - 1], []
+    return Data(values[:, inputs], values[:, outputs], values[:, weights[0]] if weights else None)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        value = float(text)
+    except ValueError:
+        return False
+    # "nan" and "inf" count as numbers here, so that Data can say where they stand.
+    return not math.isnan(value) or text.strip().lower() in ("nan", "-nan", "+nan")

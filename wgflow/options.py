@@ -1,0 +1,68 @@
+"""Typed values from the text of `--param name=value` and `--set name=value`."""
+
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from wgflow.errors import InputError, unknown
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+def parse_assignments(
+    texts: Iterable[str], kinds: Mapping[str, Any], what: str, owner: str
+) -> dict[str, Any]:
+    """Return the values of `name=value` texts.
+
+    Parameters
+    ----------
+    kinds
+        Type annotation of every name allowed.
+    what, owner
+        For messages: "setting" and "solver jko", say.
+
+    Raises
+    ------
+    InputError
+        Text without an equals sign, an unknown name, a name given twice, or a value of another
+        type.
+    """
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise InputError(f"The {what} '{text}' is not of the form name=value.")
+        if name not in kinds:
+            raise unknown(what, name, kinds, of=owner)
+        if name in values:
+            raise InputError(f"The {what} '{name}' is given twice; give it once.")
+        values[name] = parse(value.strip(), kinds[name], f"The {what} '{name}' of {owner}")
+    return values
+
+
+def parse(text: str, kind: Any, what: str) -> Any:
+    """Return text as a value of an annotated type, or raise InputError."""
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        options = [k for k in typing.get_args(kind) if k is not type(None)]
+        if type(None) in typing.get_args(kind) and text.lower() in ("none", "default"):
+            return None
+        return parse(text, options[0], what)
+    if origin is tuple:
+        return tuple(
+            parse(part.strip(), int, f"An entry of {what[0].lower()}{what[1:]}")
+            for part in text.split(",")
+        )
+    if kind is bool:
+        if text.lower() in (*_TRUE, *_FALSE):
+            return text.lower() in _TRUE
+        raise InputError(f"{what} is '{text}', but must be true or false.")
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            wanted = "a whole number" if kind is int else "a number"
+            raise InputError(f"{what} is '{text}', but must be {wanted}.") from None
+    return text
