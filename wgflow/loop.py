@@ -1,0 +1,188 @@
+"""The one time loop: it owns time, the index of the step, the save times and the status.
+
+It computes all diagnostics from what the scheme shows of its state, and never prints.
+"""
+
+import dataclasses
+import os
+import pathlib
+import time as clock
+from collections.abc import Callable
+
+import numpy as np
+
+from wgflow import store
+from wgflow.errors import InputError
+from wgflow.noise import check_seed
+from wgflow.problem import Problem, SaveInterval
+from wgflow.provenance import versions
+from wgflow.recorder import (
+    Diagnostics,
+    FileRecorder,
+    MemoryRecorder,
+    Recorder,
+    as_json,
+    layout,
+)
+from wgflow.run import Run
+from wgflow.solver import Context, Scheme, Snapshot, Solver, State, Step
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Where a run stands; what a progress callback gets after every step.
+
+    Attributes
+    ----------
+    step, steps
+        Steps done, and steps in all; step 0 comes before the kernels have been compiled.
+    time, horizon
+        Mean-field time reached, and the end.
+    """
+
+    step: int
+    steps: int
+    time: float
+    horizon: float
+
+
+Callback = Callable[[Progress], bool | None]
+"""Called after every step; a true return value ends the run as "interrupted"."""
+
+
+def solve(
+    problem: Problem,
+    solver: Solver,
+    seed: int = 0,
+    *,
+    output: str | os.PathLike[str] | None = None,
+    progress: Callback | None = None,
+    context: Context | None = None,
+    replace: bool = False,
+) -> Run:
+    """Solve a problem and return the run.
+
+    Parameters
+    ----------
+    seed
+        Fixes every bit of the result, for any number of threads.
+    output
+        A results file to be written as the run goes; it must not exist unless `replace`. Its
+        checkpoint stands beside it. Without it, the run is kept in memory.
+    progress
+        Called after every step.
+    context
+        Where to compute.
+
+    Raises
+    ------
+    InputError
+        The solver cannot solve this problem, or something given is out of range; nothing is
+        written then.
+    FileError
+        The output exists or cannot be written.
+    """
+    for name, value, kind in (("problem", problem, Problem), ("solver", solver, Solver)):
+        if not isinstance(value, kind):
+            raise InputError(f"The {name} is {value!r}, but must be a {kind.__name__} object.")
+    seed = check_seed(seed)
+    context = context or Context()
+    if output is not None:
+        store.check_writable(pathlib.Path(output), replace)
+    started = clock.monotonic()
+    with context.held():
+        scheme = solver.prepare(problem, seed, context)
+        loop = _Loop(problem, scheme, problem.intervals(solver.step), progress)
+        loop.report(0, 0.0)
+        state = scheme.initial()
+        snapshot = scheme.observe(state)
+        row = loop.diagnostics.row(snapshot, 0.0)
+        dataset = layout(problem, snapshot, row, _attributes(problem, solver, seed))
+        recorder: Recorder = (
+            MemoryRecorder(dataset) if output is None else FileRecorder(output, dataset, replace)
+        )
+        try:
+            recorder.record(0, row)
+            status, reason = loop.march(recorder, state)
+        except BaseException:
+            # Nothing half-written: a file without a single step is removed, any other closed.
+            if loop.steps_done == 0:
+                recorder.discard()
+            else:
+                recorder.close(loop.final("interrupted", "An error ended the run.", started))
+            raise
+        return Run(recorder.close(loop.final(status, reason, started)), problem)
+
+
+class _Loop:
+    """The time loop of one run."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        scheme: Scheme,
+        plan: list[SaveInterval],
+        progress: Callback | None,
+    ) -> None:
+        self.problem, self.scheme, self.plan, self.progress = problem, scheme, plan, progress
+        self.diagnostics = Diagnostics(problem)
+        self.steps = sum(interval.count for interval in plan)
+        self.steps_done = self.evaluations = self.iterations = 0
+
+    def report(self, done: int, time: float) -> bool:
+        """Tell the callback where the run stands; return whether it asks to stop."""
+        if self.progress is None:
+            return False
+        return bool(self.progress(Progress(done, self.steps, time, self.problem.horizon)))
+
+    def march(self, recorder: Recorder, state: State) -> tuple[str, str]:
+        """Take all steps; return the status and, for a run that stopped early, the reason."""
+        for save, interval in enumerate(self.plan, 1):
+            for index in range(interval.first, interval.first + interval.count):
+                time = interval.time(index)
+                outcome = self.scheme.advance(state, time, index, interval.step)
+                self._count(outcome)
+                if outcome.status != "ok":
+                    recorder.checkpoint(state, time, index, last=True)
+                    return outcome.status, f"At t = {time:g}: {outcome.reason}"
+                state, reached = outcome.state, interval.time(index + 1)
+                stop = self.report(index + 1, reached)
+                if index + 1 == interval.first + interval.count:
+                    snapshot: Snapshot = self.scheme.observe(state)
+                    recorder.record(save, self.diagnostics.row(snapshot, interval.stop))
+                    recorder.checkpoint(state, reached, index + 1, last=save == len(self.plan))
+                if stop and index + 1 < self.steps:
+                    recorder.checkpoint(state, reached, index + 1, last=True)
+                    return "interrupted", f"Stopped on request at t = {reached:g}."
+        return "finished", ""
+
+    def _count(self, outcome: Step) -> None:
+        self.steps_done += 1
+        self.evaluations += outcome.evaluations
+        self.iterations += outcome.iterations
+
+    def final(self, status: str, reason: str, started: float) -> dict[str, store.Attribute]:
+        """Return the attributes that are known at the end only."""
+        statistics = {
+            "steps": self.steps_done,
+            "evaluations": self.evaluations,
+            "inner_iterations": self.iterations,
+            "seconds": round(clock.monotonic() - started, 3),
+        }
+        return {"status": status, "reason": reason, "statistics": as_json(statistics)}
+
+
+def _attributes(problem: Problem, solver: Solver, seed: int) -> dict[str, store.Attribute]:
+    return {
+        "format": store.FORMAT,
+        "case": problem.case or "",
+        "parameters": as_json(dict(problem.parameters)),
+        "problem": as_json(problem.describe()),
+        "solver": solver.name,
+        "settings": as_json(solver.settings()),
+        "seed": np.uint64(seed),  # type: ignore[dict-item]
+        "versions": as_json(versions()),
+        "status": "running",
+        "reason": "",
+        "statistics": as_json({}),
+    }

@@ -1,0 +1,216 @@
+"""What a run records at each save, and where: in memory, or row by row in a results file."""
+
+import json
+import os
+import pathlib
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from wgflow import store
+from wgflow.energy import Risk
+from wgflow.measure import GridMeasure
+from wgflow.optimality import Dual
+from wgflow.problem import Problem
+from wgflow.solver import Snapshot, State
+from wgflow.store import Attribute, Dataset, Variable
+
+Row = dict[str, np.ndarray | float]
+
+CHECKPOINT_SECONDS = 30.0
+"""Checkpoints during a run are at least this far apart; the last state always gets one."""
+
+
+class Diagnostics:
+    """Everything that is computed from a snapshot, the same for every solver."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self._dual: Dual | None = None
+
+    def row(self, snapshot: Snapshot, time: float) -> Row:
+        """Return the values to record of one snapshot."""
+        energy, measure = self.problem.energy, snapshot.measure
+        couplings = snapshot.couplings or energy.couple(measure)
+        values = energy.values(measure, couplings)
+        row: Row = {f"energy_{name}": value for name, value in values.items()}
+        row["energy"] = sum(values.values())
+        row["risk"] = values["risk"] if energy.risk is not None else np.nan
+        periodic = self.problem.domain.periodic
+        rate = self.problem.rate(time)
+        row["dissipation"] = rate * energy.dissipation(measure, couplings, periodic)
+        row["mass"] = float(measure.mass.sum())
+        row["gap"] = self._gap(measure)
+        if energy.risk is not None:
+            row["prediction"] = couplings["risk"]
+        if isinstance(measure, GridMeasure):
+            row["mass_on_grid"] = measure.mass_on_grid
+        else:
+            row["position"] = measure.position
+        return row
+
+    def _gap(self, measure: object) -> float:
+        """Return the optimality gap: on a grid, at positive temperature, of a convex energy."""
+        if not isinstance(measure, GridMeasure) or self.problem.temperature == 0:
+            return float("nan")
+        if self._dual is None:
+            self._dual = Dual(self.problem.energy, measure.edges)
+        return self._dual.gap(measure.mass_on_grid)
+
+
+def layout(
+    problem: Problem, snapshot: Snapshot, row: Row, attributes: dict[str, Attribute]
+) -> Dataset:
+    """Return the dataset of a run before its first row: NaN along time, the rest filled in."""
+    times = np.array(problem.save_times)
+    variables = {
+        "time": Variable(("time",), times, "mean-field time"),
+        "recorded": Variable(
+            ("time",), np.zeros(len(times), dtype=np.int8), "1 once the row is complete"
+        ),
+    }
+
+    def along_time(name: str, dims: tuple[str, ...], long_name: str) -> None:
+        shape = (len(times), *np.shape(row[name]))
+        variables[name] = Variable(("time", *dims), np.full(shape, np.nan), long_name)
+
+    for name in problem.energy.names:
+        along_time(f"energy_{name}", (), f"{name} term of the free energy")
+    along_time("energy", (), "free energy F")
+    along_time("risk", (), "risk R")
+    along_time("dissipation", (), "dissipation, -dF/dt along the flow")
+    along_time("mass", (), "total mass")
+    along_time("gap", (), "optimality gap F - D, an upper bound on F - F*")
+    if problem.risk is not None:
+        variables |= _data_variables(problem.risk)
+        along_time("prediction", ("sample", "output"), "prediction f at the sample")
+    names, measure = problem.domain.names, snapshot.measure
+    if isinstance(measure, GridMeasure):
+        for name, centre, edge in zip(names, measure.centres, measure.edges, strict=True):
+            variables[name] = Variable((name,), centre, f"cell centres of {name}")
+            variables[f"{name}_edge"] = Variable((f"{name}_vertex",), edge, f"cell edges of {name}")
+        along_time("mass_on_grid", names, "mass in each cell")
+    else:
+        variables["coordinate"] = Variable(("coordinate",), np.array(names), "coordinate of theta")
+        variables["particle_mass"] = Variable(("particle",), measure.mass, "mass of a particle")
+        along_time("position", ("particle", "coordinate"), "position of a particle")
+    return Dataset(variables, attributes)
+
+
+def _data_variables(risk: Risk) -> dict[str, Variable]:
+    data = risk.data
+    return {
+        "x": Variable(("sample", "input"), data.x, "inputs of the data"),
+        "y": Variable(("sample", "output"), data.y, "outputs of the data"),
+        "weight": Variable(("sample",), data.weights, "weight c of a sample in the risk"),
+    }
+
+
+class Recorder(Protocol):
+    """Where a run goes while it is computed."""
+
+    def record(self, index: int, row: Row) -> None:
+        """Store the row of save number `index`."""
+
+    def checkpoint(self, state: State, time: float, index: int, *, last: bool) -> None:
+        """Store what is needed to go on from here; `last` says that no later one comes."""
+
+    def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
+        """Store the final attributes and return the whole dataset."""
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+
+
+class MemoryRecorder:
+    """Keeps a run in memory."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def record(self, index: int, row: Row) -> None:
+        """Store the row of save number `index`."""
+        for name, value in row.items():
+            self.dataset.variables[name].data[index] = value
+        self.dataset.variables["recorded"].data[index] = 1
+
+    def checkpoint(self, state: State, time: float, index: int, *, last: bool) -> None:
+        """Do nothing: what is in memory is lost with the process."""
+
+    def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
+        """Store the final attributes and return the whole dataset."""
+        self.dataset.attributes.update(attributes)
+        return self.dataset
+
+    def discard(self) -> None:
+        """Do nothing."""
+
+
+class FileRecorder:
+    """Writes a run to a results file as it goes, and its checkpoint to a second file beside it.
+
+    Parameters
+    ----------
+    path
+        The results file; the checkpoint is `path` with ".checkpoint" appended.
+    dataset
+        As `layout` returns it.
+    replace
+        Whether an existing file may be overwritten.
+
+    Raises
+    ------
+    FileError
+        The file exists or cannot be made.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], dataset: Dataset, replace: bool) -> None:
+        self.path = pathlib.Path(path)
+        self.checkpoint_path = checkpoint_path(self.path)
+        self._identity = {
+            name: dataset.attributes[name] for name in ("format", "solver", "settings", "seed")
+        }
+        self._writer = store.Writer(self.path, dataset, replace)
+        self._last_checkpoint = time.monotonic()
+
+    def record(self, index: int, row: Row) -> None:
+        """Store the row of save number `index`."""
+        self._writer.row(index, row)
+
+    def checkpoint(self, state: State, time_: float, index: int, *, last: bool) -> None:
+        """Store what is needed to go on from here, unless the last one is fresh."""
+        now = time.monotonic()
+        if last or now - self._last_checkpoint >= CHECKPOINT_SECONDS:
+            self._last_checkpoint = now
+            attributes = {**self._identity, "time": time_, "index": index}
+            store.write_checkpoint(self.checkpoint_path, state, attributes)
+
+    def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
+        """Store the final attributes, close the file and return what it holds."""
+        self._writer.attributes(attributes)
+        self._writer.close()
+        return store.read(self.path)
+
+    def discard(self) -> None:
+        """Remove the files."""
+        self._writer.close()
+        self.path.unlink(missing_ok=True)
+        self.checkpoint_path.unlink(missing_ok=True)
+
+
+def checkpoint_path(path: pathlib.Path) -> pathlib.Path:
+    """Return where the checkpoint of a results file stands."""
+    return path.with_name(path.name + ".checkpoint")
+
+
+def as_json(value: object) -> str:
+    """Return plain data as JSON text with sorted keys, for an attribute."""
+    return json.dumps(value, sort_keys=True, default=_plain)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    return str(value)

@@ -1,0 +1,138 @@
+"""What a solver is: frozen settings that prepare a scheme, and the scheme's three functions.
+
+The one time loop (`wgflow.loop`) owns time, save times and status; a scheme owns nothing but the
+step. Whatever shapes a future bit lives in its state, a flat dict of arrays.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numba
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from wgflow.energy import Couplings
+from wgflow.errors import check_count
+from wgflow.measure import Measure
+from wgflow.problem import Problem
+
+State = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """Where a run computes; never part of its results, which have the same bits anywhere.
+
+    Parameters
+    ----------
+    threads
+        Threads for the kernels; by default all cores of the machine, or NUMBA_NUM_THREADS.
+    """
+
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+            check_count("The number of threads", self.threads, most=most)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the number of kernel threads, and BLAS at one thread, inside a with block.
+
+        One BLAS thread makes matrix products the same bits everywhere, and its workers would
+        otherwise spin while the kernels run.
+        """
+        before = numba.get_num_threads()
+        numba.set_num_threads(self.threads or before)
+        try:
+            with threadpool_limits(1, user_api="blas"):
+                yield
+        finally:
+            numba.set_num_threads(before)
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """The outcome of one step.
+
+    Attributes
+    ----------
+    state
+        The new state.
+    status
+        "ok", "not_converged" or "diverged".
+    error
+        The local error in units of the tolerance, for adaptive schemes; otherwise None.
+    iterations
+        Inner iterations.
+    evaluations
+        Evaluations of the velocity field or the first variation.
+    reason
+        A sentence on what went wrong and what to change; empty for "ok".
+    """
+
+    state: State
+    status: str = "ok"
+    error: float | None = None
+    iterations: int = 0
+    evaluations: int = 1
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What a scheme shows of its state: a measure, and its couplings if it has them at hand."""
+
+    measure: Measure
+    couplings: Couplings | None = None
+
+
+class Scheme:
+    """One solver on one problem. Caches depend on the problem, the settings and dt only."""
+
+    def initial(self) -> State:
+        """Return the state at time 0."""
+        raise TypeError(f"{type(self).__name__} has no initial state.")
+
+    def advance(self, state: State, time: float, index: int, dt: float) -> Step:
+        """Return the outcome of step number `index` from `time` to `time + dt`.
+
+        The state passed in is left as it is.
+        """
+        raise TypeError(f"{type(self).__name__} cannot advance.")
+
+    def observe(self, state: State) -> Snapshot:
+        """Return the measure that the state stands for."""
+        raise TypeError(f"{type(self).__name__} cannot be observed.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Solver:
+    """Settings of a scheme; a subclass is a frozen dataclass that checks them.
+
+    Attributes
+    ----------
+    name
+        The name on the command line and in files.
+    step
+        The longest time step; every save interval is cut into equal steps no longer than this.
+    """
+
+    name: ClassVar[str]
+    step: float
+
+    @property
+    def order(self) -> float:
+        """The order of convergence in the time step (weak order where there is noise)."""
+        raise TypeError(f"{type(self).__name__} does not state its order.")
+
+    def prepare(self, problem: Problem, seed: int, context: Context) -> Scheme:
+        """Return the scheme, or raise InputError on a problem that it cannot solve."""
+        raise TypeError(f"{type(self).__name__} cannot be prepared.")
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings as plain data."""
+        return dataclasses.asdict(self)
