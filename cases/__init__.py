@@ -1,0 +1,1 @@
+"""One module a case; `wgflow.case` says what such a module holds."""

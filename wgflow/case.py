@@ -1,0 +1,237 @@
+"""Named cases: problems with parameters, default solvers and checks, one module each.
+
+A case module is data and functions: `SOURCE` (where the setting comes from), `SOLVERS` (the
+settings each solver starts from), `CHECKS`, and `problem(**parameters)`, whose signature declares
+the parameters, their types and defaults, and whose docstring says what the case is.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import pathlib
+import pkgutil
+import traceback
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from wgflow.data import Data, read_data
+from wgflow.errors import InputError, unknown
+from wgflow.problem import Problem
+from wgflow.solver import Solver
+from wgflow.solvers import solver_type
+
+ALIASES = {"lambda": "temperature"}
+"""Names of parameters that users of the field write but Python cannot."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """A number that a case must reproduce.
+
+    Attributes
+    ----------
+    quantity
+        What is computed, in words.
+    compute
+        Computes it.
+    reference, tolerance
+        The number it is compared with, and the largest allowed absolute difference.
+    kind
+        "exact", "published" or "independent" (computed once by other means).
+    source
+        Where the reference comes from.
+    """
+
+    quantity: str
+    compute: Callable[[], float]
+    reference: float
+    tolerance: float
+    kind: str
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """A parameter of a case: its name, type and default."""
+
+    name: str
+    kind: Any
+    default: Any
+
+
+class Case:
+    """A case module, checked.
+
+    Parameters
+    ----------
+    name
+        The name users give, with hyphens.
+    module
+        Holds `SOURCE`, `SOLVERS`, `CHECKS` and `problem`.
+
+    Raises
+    ------
+    InputError
+        The module lacks one of them.
+    """
+
+    def __init__(self, name: str, module: types.ModuleType) -> None:
+        for part in ("SOURCE", "SOLVERS", "CHECKS", "problem"):
+            if not hasattr(module, part):
+                raise InputError(
+                    f"The case '{name}' does not define '{part}'; a case needs SOURCE, SOLVERS, "
+                    "CHECKS and a function problem."
+                )
+        self.name = name
+        self.source: str = module.SOURCE
+        self.solvers: Mapping[str, Solver] = module.SOLVERS
+        self.checks: Sequence[Check] = module.CHECKS
+        self._problem: Callable[..., Problem] = module.problem
+        self.description = inspect.getdoc(module.problem) or inspect.getdoc(module) or ""
+
+    @property
+    def summary(self) -> str:
+        """The first line of the description."""
+        return self.description.splitlines()[0] if self.description else ""
+
+    @property
+    def takes_data(self) -> bool:
+        """Whether the data of the case can be replaced by one's own."""
+        return "data" in inspect.signature(self._problem).parameters
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """The parameters that can be set, by name."""
+        hints = typing.get_type_hints(self._problem)
+        signature = inspect.signature(self._problem).parameters
+        return {
+            name: Parameter(name, hints.get(name, type(held.default)), held.default)
+            for name, held in signature.items()
+            if name != "data"
+        }
+
+    def problem(self, *, data: Data | str | pathlib.Path | None = None, **given: Any) -> Problem:
+        """Return the problem with some of its parameters set.
+
+        Parameters
+        ----------
+        data
+            One's own data, or the name of a .npz or .csv file, in the place of the case's.
+
+        Raises
+        ------
+        InputError
+            An unknown parameter, or a value of the wrong type or range.
+        """
+        allowed = self.parameters
+        values = {}
+        for name, value in given.items():
+            full = ALIASES.get(name, name)
+            if full not in allowed:
+                raise unknown("parameter", name, allowed, of=f"case {self.name}")
+            values[full] = value
+        extra: dict[str, Any] = {}
+        if data is not None:
+            if not self.takes_data:
+                raise InputError(
+                    f"The case '{self.name}' has no data to replace; leave the data away."
+                )
+            extra["data"] = data if isinstance(data, Data) else read_data(data)
+        made = self._problem(**values, **extra)
+        recorded = {name: values.get(name, held.default) for name, held in allowed.items()}
+        if data is not None:
+            recorded["data"] = "own" if isinstance(data, Data) else str(data)
+        return dataclasses.replace(made, case=self.name, parameters=recorded)
+
+    def default_solver(self, name: str, **settings: Any) -> Solver:
+        """Return a solver with the settings of this case, some of them changed.
+
+        Raises
+        ------
+        InputError
+            An unknown solver or setting, or a value of the wrong type or range.
+        """
+        kind = solver_type(name)
+        start = self.solvers.get(name) or kind()  # type: ignore[call-arg]
+        allowed = {field.name for field in dataclasses.fields(kind)}
+        for setting in settings:
+            if setting not in allowed:
+                raise unknown("setting", setting, allowed, of=f"solver {name}")
+        return dataclasses.replace(start, **settings)
+
+
+FOLDER = pathlib.Path(__file__).parent / "cases"
+
+
+def list_cases() -> list[str]:
+    """Return the names of all cases."""
+    found = pkgutil.iter_modules([str(FOLDER)])
+    return sorted(module.name.replace("_", "-") for module in found)
+
+
+def find_case(name: str) -> Case:
+    """Return a case by name, or raise InputError with the names there are."""
+    if name not in list_cases():
+        raise unknown("case", name, list_cases())
+    module = importlib.import_module(f"wgflow.cases.{name.replace('-', '_')}")
+    return Case(name, module)
+
+
+def case_from_file(path: str | pathlib.Path) -> Case:
+    """Run a Python file of one's own and return the case that it defines.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it ends in an error, or it does not define a case.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise InputError(f"The case file '{path}' does not exist; check its name.")
+    spec = importlib.util.spec_from_file_location(f"wgflow_case_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"The case file '{path}' is not a Python file; its name must end in .py.")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except InputError:
+        raise
+    except Exception as error:
+        line = getattr(error, "lineno", None) or _line_in(error, path)
+        raise InputError(
+            f"The case file '{path}' ends in an error at line {line}: "
+            f"{type(error).__name__}: {error}."
+        ) from error
+    return Case(path.name, module)
+
+
+def _line_in(error: BaseException, path: pathlib.Path) -> int | str:
+    """Return the last line of a file in the traceback of an error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f.lineno for f in frames if pathlib.Path(f.filename).resolve() == path.resolve()]
+    return lines[-1] if lines and lines[-1] is not None else "?"
+
+
+def get_case(
+    name: str, *, data: Data | str | pathlib.Path | None = None, **parameters: Any
+) -> Problem:
+    """Return the problem of a named case.
+
+    Parameters
+    ----------
+    name
+        One of `list_cases()`.
+    data
+        One's own data, or a .npz or .csv file, in the place of the case's.
+    parameters
+        Parameters of the case; `lambda` is understood as `temperature`.
+
+    Raises
+    ------
+    InputError
+        An unknown name or parameter, or a value out of range.
+    """
+    return find_case(name).problem(data=data, **parameters)

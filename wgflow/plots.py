@@ -1,0 +1,266 @@
+"""Figures of one run and of several side by side. They are returned, not shown.
+
+Colours are those of Okabe and Ito, told apart by most readers and in grey.
+"""
+
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from wgflow import store
+from wgflow.domain import Domain
+from wgflow.errors import FileError
+from wgflow.measure import GridMeasure, Particles
+from wgflow.run import Run
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+MOST_POINTS = 4000
+"""Particles drawn at most; more hide each other."""
+
+
+def run_figure(run: Run) -> Figure:
+    """Return a figure of one run: risk, energies, gap and the law, and the fit if there is one."""
+    figure = Figure(figsize=(11, 7.5), layout="constrained")
+    figure.suptitle(f"{run.label} ({run.status})")
+    panels = figure.subplots(2, 2).ravel()
+    if np.isfinite(run.risk).any():
+        _risk(panels[0], [run])
+    else:
+        _energies(panels[0], run)
+    _decay(panels[1], run)
+    if run.prediction is not None and run.x is not None and run.x.shape[1] == 1:
+        _fit(panels[2], [run])
+    else:
+        _energies(panels[2], run)
+    _law(figure, panels[3], run, None, COLOURS[0])
+    return figure
+
+
+def comparison_figure(runs: Sequence[Run]) -> Figure:
+    """Return a figure of several runs: risk, the fit, and each cloud over the grid density."""
+    grid = next((run for run in runs if run.on_grid), None)
+    clouds = [(k, run) for k, run in enumerate(runs) if not run.on_grid]
+    laws = max(1, len(clouds)) if grid is None or clouds else 1
+    figure = Figure(figsize=(11, 4.2 * (1 + (laws + 1) // 2)), layout="constrained")
+    case = runs[0].case or "own problem"
+    figure.suptitle(f"{case}: {', '.join(run.solver for run in runs)}")
+    panels = figure.subplots(1 + (laws + 1) // 2, 2).ravel()
+    has_risk = all(np.isfinite(run.risk).any() for run in runs)
+    if has_risk:
+        _risk(panels[0], runs)
+    else:
+        for k, run in enumerate(runs):
+            panels[0].plot(run.time, run.energy["total"], color=_colour(k), label=run.solver)
+        panels[0].set(xlabel="time t", ylabel="free energy F", title="Free energy")
+        panels[0].legend()
+    if has_risk and all(run.x is not None and run.x.shape[1] == 1 for run in runs):
+        _fit(panels[1], runs)
+    else:
+        for k, run in enumerate(runs):
+            panels[1].plot(run.time, run.dissipation, color=_colour(k), label=run.solver)
+        panels[1].set(xlabel="time t", ylabel="dissipation", title="Dissipation")
+    used = 2
+    for k, run in clouds:
+        _law(figure, panels[used], run, grid, _colour(k))
+        used += 1
+    if not clouds and grid is not None:
+        _law(figure, panels[used], grid, None, COLOURS[0])
+        used += 1
+    for panel in panels[used:]:
+        panel.axis("off")
+    return figure
+
+
+def save_figure(figure: Figure, path: str | pathlib.Path, *, replace: bool = False) -> None:
+    """Write a figure to a file whose ending names the format: .png, .pdf or .svg.
+
+    Raises
+    ------
+    FileError
+        The file exists (unless `replace`), its ending is another, or it cannot be written.
+    """
+    path = pathlib.Path(path)
+    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise FileError(
+            f"The figure '{path}' ends in '{path.suffix}', but must end in .png, .pdf or .svg."
+        )
+    store.check_writable(path, replace)
+    try:
+        figure.savefig(path, dpi=150)
+    except OSError as error:
+        raise FileError(f"The figure '{path}' cannot be written: {error.strerror}.") from error
+
+
+def _colour(index: int) -> str:
+    return COLOURS[index % len(COLOURS)]
+
+
+def _risk(panel: Axes, runs: Sequence[Run]) -> None:
+    for k, run in enumerate(runs):
+        panel.semilogy(
+            run.time,
+            run.risk,
+            color=_colour(k),
+            marker=MARKERS[k % len(MARKERS)],
+            markersize=5,
+            fillstyle="none",
+            label=run.solver,
+        )
+    panel.yaxis.set_minor_formatter(NullFormatter())
+    values = np.concatenate([run.risk for run in runs])
+    if np.nanmax(values) < 30 * np.nanmin(values):
+        # Less than two decades: ticks at decades alone would leave the axis bare.
+        ticks = [t * 10.0**e for e in range(-12, 6) for t in (1, 1.5, 2, 3, 5, 7)]
+        low, high = np.nanmin(values) * 0.93, np.nanmax(values) * 1.07
+        panel.set_yticks([t for t in ticks if low <= t <= high])
+        panel.set_ylim(low, high)
+        panel.yaxis.set_major_formatter("{x:g}")
+    panel.set(xlabel="time t", ylabel="risk R", title="Risk")
+    panel.grid(alpha=0.3)
+    panel.legend()
+
+
+def _energies(panel: Axes, run: Run) -> None:
+    for k, (name, values) in enumerate(run.energy.items()):
+        if np.isfinite(values).any():
+            style = {"color": "black", "lw": 2} if name == "total" else {"color": _colour(k)}
+            panel.plot(run.time, values, label=name, **style)
+    panel.set(xlabel="time t", ylabel="energy", title="Free energy and its terms")
+    panel.grid(alpha=0.3)
+    panel.legend()
+
+
+def _decay(panel: Axes, run: Run) -> None:
+    """Draw dissipation beside -dF/dt, and the optimality gap."""
+    total = run.energy["total"]
+    positive = False
+    for values, name, colour in (
+        (run.dissipation, "dissipation", COLOURS[0]),
+        (run.gap, "optimality gap", COLOURS[1]),
+    ):
+        kept = np.isfinite(values) & (values > 0)
+        if kept.any():
+            panel.semilogy(run.time[kept], values[kept], "o-", ms=4, color=colour, label=name)
+            positive = True
+    if len(run.time) > 1 and np.isfinite(total).all():
+        middle = (run.time[1:] + run.time[:-1]) / 2
+        fall = -np.diff(total) / np.diff(run.time)
+        kept = fall > 0
+        if kept.any():
+            panel.semilogy(middle[kept], fall[kept], "k+", ms=8, label="-dF/dt between saves")
+            positive = True
+    panel.set(xlabel="time t", title="Dissipation and gap")
+    panel.grid(alpha=0.3)
+    if positive:
+        panel.legend()
+    else:
+        panel.text(0.5, 0.5, "not defined for this run", ha="center", transform=panel.transAxes)
+
+
+def _fit(panel: Axes, runs: Sequence[Run]) -> None:
+    first = runs[0]
+    assert first.x is not None and first.y is not None
+    panel.plot(first.x[:, 0], first.y[:, 0], ".", color="0.6", label="data")
+    styles = ("-", "--", ":", "-.")
+    for k, run in enumerate(runs):
+        if run.prediction is None or run.x is None:
+            continue
+        order = np.argsort(run.x[:, 0], kind="stable")
+        panel.plot(
+            run.x[order, 0],
+            run.prediction[-1][order, 0],
+            styles[k % len(styles)],
+            color=_colour(k),
+            label=f"{run.solver}, t = {run.time[-1]:g}",
+        )
+    panel.set(xlabel="x", ylabel="y", title="Fitted function")
+    panel.legend()
+
+
+def _law(figure: Figure, panel: Axes, run: Run, grid: Run | None, colour: str) -> None:
+    """Draw the last law of a run, a cloud over the density of a grid run where there is one."""
+    axes = run.axes
+    measure = run.measure(-1)
+    beneath = grid.measure(-1) if grid is not None else None
+    title = f"Law at t = {run.time[-1]:g}: {run.solver}"
+    if grid is not None and grid is not run:
+        title += f" over {grid.solver} density"
+    if len(axes) == 1:
+        _law_on_line(panel, [m for m in (beneath, measure) if m is not None], colour)
+        panel.set(xlabel=axes[0]["name"], ylabel="density", title=title)
+        return
+    first, second = 0, 1
+    for law in (beneath, measure):
+        if isinstance(law, GridMeasure):
+            _density(figure, panel, law, first, second)
+    if isinstance(measure, Particles):
+        points = measure.position[:MOST_POINTS]
+        panel.plot(
+            points[:, first],
+            points[:, second],
+            ".",
+            ms=1.5,
+            alpha=0.6,
+            color=colour,
+            rasterized=True,
+        )
+    panel.set(xlabel=axes[first]["name"], ylabel=axes[second]["name"], title=title)
+    _frame(panel, axes, measure, beneath)
+
+
+def _law_on_line(panel: Axes, laws: Sequence[object], colour: str) -> None:
+    for law in laws:
+        if isinstance(law, GridMeasure):
+            panel.stairs(law.density, law.edges[0], color="black", label="grid")
+        elif isinstance(law, Particles):
+            panel.hist(
+                law.position[:, 0],
+                bins=60,
+                weights=law.mass,
+                density=True,
+                color=colour,
+                alpha=0.5,
+                label="particles",
+            )
+    panel.legend()
+
+
+def _density(figure: Figure, panel: Axes, law: GridMeasure, first: int, second: int) -> None:
+    others = tuple(k for k in range(law.dimension) if k not in (first, second))
+    mass = law.mass_on_grid.sum(axis=others)
+    area = np.multiply.outer(np.diff(law.edges[first]), np.diff(law.edges[second]))
+    density = mass / area
+    # Four decades below the peak: the tails carry too little mass to show.
+    lowest = density.max() * 1e-4
+    image = panel.pcolormesh(
+        law.edges[first],
+        law.edges[second],
+        np.maximum(density, lowest).T,
+        norm="log",
+        cmap="Greys",
+        rasterized=True,
+    )
+    figure.colorbar(image, ax=panel, label="density")
+
+
+def _frame(panel: Axes, axes: list[dict], measure: object, beneath: object) -> None:
+    """Show the part of the plane that holds the mass."""
+    law = beneath if isinstance(beneath, GridMeasure) else measure
+    domain = Domain.from_description(axes)
+    for axis, (name, kept) in enumerate(zip(domain.names, domain.axes, strict=True)):
+        if axis > 1:
+            break
+        limits = kept.window
+        if isinstance(law, Particles) and limits is None:
+            limits = tuple(np.quantile(law.position[:, axis], [0.001, 0.999]))
+        elif isinstance(law, GridMeasure) and not domain.periodic[axis]:
+            reached = np.flatnonzero(law.marginal(axis) > 1e-5)
+            edge = law.edges[axis]
+            limits = (edge[reached[0]], edge[reached[-1] + 1]) if len(reached) else limits
+        if limits is not None and name:
+            (panel.set_xlim if axis == 0 else panel.set_ylim)(*limits)
