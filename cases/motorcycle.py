@@ -80,7 +80,16 @@ def problem(
         domain=Domain(WholeLine(window=(-window, window)), Circle(), names=("a", "v")),
         initial=Product(Gaussian(0.0, 1.0), Uniform(-math.pi, math.pi)),
         horizon=horizon,
+        save_times=_save_times(horizon),
     )
+
+
+def _save_times(horizon: float) -> list[float] | None:
+    """Return every second unit of time, and a few early ones, where most of the risk is lost."""
+    if not horizon >= 4:
+        return None
+    later = [2.0 * k for k in range(1, math.ceil(horizon / 2))]
+    return [0.25, 0.5, 1.0, *later]
 
 
 def _risk_by_jko(time: float) -> float:

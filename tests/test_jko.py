@@ -8,6 +8,7 @@ from conftest import moments, network, well
 
 import wgflow as wg
 from wgflow.cases.ornstein_uhlenbeck import entropic_jko_variance, mean_at, variance_at
+from wgflow.solvers.jko_entropic import EntropicScheme, Movement
 
 
 @pytest.mark.parametrize("shape", [256, 400])
@@ -180,3 +181,31 @@ def test_the_default_shape_is_accepted() -> None:
     for problem in (well(), network()):
         run = wg.solve(problem, wg.JKO(step=0.5))
         assert run.status == "finished"
+
+
+@pytest.mark.parametrize("step", [2.0, 8.0, 1000.0])
+def test_steps_of_any_length_converge_and_stay_above_the_minimum(step: float) -> None:
+    """The inner iteration is made for short and for long steps; a very long one is a jump."""
+    problem = network(temperature=0.1)
+    problem = dataclasses.replace(problem, horizon=2 * step, save_times=(step,))
+    run = wg.solve(problem, wg.JKO(step=step, shape=(48, 48)))
+    assert run.status == "finished", run.reason
+    assert run.statistics["inner_iterations"] <= 2 * 40
+    best = wg.certificate(problem, run.measure(-1)).minimum
+    assert (run.energy["total"] >= best).all()
+    assert run.energy["total"][1] < run.energy["total"][0]
+
+
+def test_the_dual_of_a_movement_is_climbed_to_its_solution() -> None:
+    """Where the accelerated iteration gives up, L-BFGS on the dual leads it on."""
+    problem = network()
+    edges = problem.domain.grid((40, 40))
+    scheme = EntropicScheme(problem, edges, 1e-8, 200)
+    state = scheme.initial()
+    step = scheme.advance(state, 0.0, 0, 0.5)
+    movement = Movement(scheme.on_grid, state["log_mass"], scheme.log_kernels(0.5))
+    start = scheme.on_grid.predict(np.exp(state["log_mass"]))
+    climbed = movement.climb(start, 200)
+    solution = scheme.on_grid.predict(np.exp(step.state["log_mass"]))
+    np.testing.assert_allclose(climbed, solution, atol=1e-5)
+    assert np.abs(solution - start).max() > 0.05

@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from wgflow.kernels import waiting  # noqa: F401 (for its effect)
 from wgflow.kernels.activation import Activation, is_named
 from wgflow.kernels.elementary import (
     FINGERPRINT,

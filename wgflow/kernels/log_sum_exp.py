@@ -9,6 +9,7 @@ from numba import njit, prange
 from numpy.typing import ArrayLike
 
 from wgflow.errors import InputError
+from wgflow.kernels import waiting  # noqa: F401 (for its effect)
 from wgflow.kernels.arguments import Array, as_array
 from wgflow.kernels.elementary import FINGERPRINT, exponential
 
