@@ -16,9 +16,9 @@ NARROWEST = 0.75
 """Least width of the heat kernel in cells; narrower, the variance of a step is wrong by percents
 (49 % at 0.4, 5e-4 at 0.76)."""
 COMFORTABLE = 0.85
-"""Width in cells that the default shape aims at."""
-MOST_CELLS = {1: 512, 2: 160, 3: 48}
-"""Cells an axis that the default shape does not exceed, by dimension."""
+"""Least width in cells for the default shape."""
+DEFAULT_CELLS = {1: 256, 2: 64, 3: 32}
+"""Cells an axis of the default shape where the kernel does not ask for more, by dimension."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +40,8 @@ class JKO(Solver):
     step
         The longest time step tau.
     shape
-        Cells on each axis; by default the finest grid, within reason, whose cells the kernel
-        spans.
+        Cells on each axis; by default 256, 64 or 32 in one, two or three dimensions, or as many
+        as the kernel needs to span 0.85 cells.
     tolerance
         On the predictions, relative to the largest target; of the inner iteration.
     max_iterations
@@ -91,15 +91,14 @@ class JKO(Solver):
         return EntropicScheme(problem, edges, self.tolerance, self.max_iterations)
 
     def _default_shape(self, problem: Problem) -> tuple[int, ...]:
-        """Return the finest shape within reason whose cells the narrowest kernel spans."""
+        """Return a usual shape, refined until the narrowest kernel spans its cells."""
         shortest = min(spread for _, spread in _spreads(problem, self.step))
         width = math.sqrt(2 * problem.temperature * shortest)
-        most = MOST_CELLS.get(problem.domain.dimension, 24)
+        usual = DEFAULT_CELLS.get(problem.domain.dimension, 16)
         # The check of the domain names an unbounded axis; any shape will do for that.
         windows = [axis.window or (0.0, 1.0) for axis in problem.domain.axes]
         return tuple(
-            max(8, min(most, math.floor(COMFORTABLE * (upper - lower) / width)))
-            for lower, upper in windows
+            max(usual, math.ceil(COMFORTABLE * (upper - lower) / width)) for lower, upper in windows
         )
 
 

@@ -20,9 +20,9 @@ class SGD(Solver):
         v <- beta v - (1 - beta) grad g_batch(theta_j),
         theta_j <- theta_j + eta xi v + sqrt(2 lambda eta xi) N(0, 1),   time t = eta * iterations,
 
-    for f = (s/m) sum_j phi(theta_j; x), with one gradient a neuron scaled by m: a framework's
-    learning rate is eta / m. It approaches the particle flow with order 1 in eta. Momentum beta
-    averages the velocity, so that it does not change the speed of time.
+    for f = (s/m) sum_j phi(theta_j; x). A framework differentiates the risk in theta_j, which is
+    grad g / m, so that its learning rate is eta m. SGD approaches the particle flow with order 1
+    in eta. Momentum beta averages the velocity, so that it does not change the speed of time.
 
     Parameters
     ----------

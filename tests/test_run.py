@@ -67,7 +67,8 @@ def test_a_named_case_is_rebuilt_from_its_file(tmp_path) -> None:
     wg.solve(problem, wg.SGD(step=0.05, width=5), output=tmp_path / "run.h5")
     again = wg.load(tmp_path / "run.h5").problem
     assert again is not None
-    assert again.temperature == 0.02
+    assert again.temperature == 0.02 and again.horizon == 0.1
+    assert again.save_times == problem.save_times
     assert again.describe()["energy"] == problem.describe()["energy"]
     np.testing.assert_array_equal(again.risk.data.x, problem.risk.data.x)
 
@@ -90,6 +91,7 @@ def test_h5py_and_xarray_see_named_dimensions_and_units(name: str, tmp_path) -> 
     with xarray.open_dataset(path, engine="h5netcdf") as dataset:
         assert dataset[held].dims == law
         assert dataset["prediction"].dims == ("time", "sample", "output")
+        assert not {"sample", "particle"} & set(dataset.coords)  # dimensions without labels
         assert dataset["risk"].attrs["units"] == "1"
         assert dataset.attrs["solver"] == name and dataset.attrs["format"] == "wgflow-run-1"
         assert dataset.attrs["status"] == "finished"
@@ -128,6 +130,27 @@ def test_an_error_in_the_first_step_leaves_no_file(tmp_path) -> None:
     with pytest.raises(wg.InputError, match="The gradient of the term 'bad' has shape"):
         wg.solve(broken, wg.ParticleFlow(count=10), output=tmp_path / "run.h5")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_replaced_only_once_the_new_run_has_taken_a_step(tmp_path) -> None:
+    path = tmp_path / "run.h5"
+    wg.solve(network(), SOLVERS["sgd"], output=path)
+    kept = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    bad = wg.Potential(lambda x: x[:, 0], lambda x: x[:, 0], "bad")
+    broken = dataclasses.replace(network(temperature=0.0), energy=Energy(bad))
+    with pytest.raises(wg.InputError):
+        wg.solve(broken, wg.ParticleFlow(count=10), output=path, replace=True)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == kept
+    wg.solve(network(), SOLVERS["particles"], output=path, replace=True)
+    assert wg.load(path).solver == "particles"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["run.h5", "run.h5.checkpoint"]
+
+
+def test_a_file_can_be_loaded_while_it_is_open_elsewhere(tmp_path) -> None:
+    path = tmp_path / "run.h5"
+    wg.solve(network(), SOLVERS["sgd"], output=path)
+    with h5py.File(path), xarray.open_dataset(path, engine="h5netcdf"):
+        assert wg.load(path).status == "finished"
 
 
 @pytest.mark.parametrize(

@@ -7,24 +7,50 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wgflow.case import Case, Check, find_case, get_case, list_cases
-    from wgflow.comparison import Comparison, compare
-    from wgflow.data import Data, read_data
-    from wgflow.domain import Circle, Domain, Interval, WholeLine
-    from wgflow.energy import Energy, Entropy, Potential, Risk
-    from wgflow.errors import FileError, InputError
-    from wgflow.kernels.activation import Activation, ramp
-    from wgflow.law import Density, Gaussian, Law, Product, Samples, Uniform
-    from wgflow.loop import solve
-    from wgflow.measure import GridMeasure, Particles
-    from wgflow.neuron import Neuron
-    from wgflow.optimality import Certificate, certificate
-    from wgflow.problem import Problem
-    from wgflow.results import load
-    from wgflow.run import Run
-    from wgflow.solver import Context
-    from wgflow.solvers import JKO, SGD, ParticleFlow
-    from wgflow.transport import marginal_wasserstein, wasserstein
+    from wgflow.case import (
+        Case as Case,
+        Check as Check,
+        find_case as find_case,
+        get_case as get_case,
+        list_cases as list_cases,
+    )
+    from wgflow.comparison import Comparison as Comparison, compare as compare
+    from wgflow.data import Data as Data, read_data as read_data
+    from wgflow.domain import (
+        Circle as Circle,
+        Domain as Domain,
+        Interval as Interval,
+        WholeLine as WholeLine,
+    )
+    from wgflow.energy import (
+        Energy as Energy,
+        Entropy as Entropy,
+        Potential as Potential,
+        Risk as Risk,
+    )
+    from wgflow.errors import FileError as FileError, InputError as InputError
+    from wgflow.kernels.activation import Activation as Activation, ramp as ramp
+    from wgflow.law import (
+        Density as Density,
+        Gaussian as Gaussian,
+        Law as Law,
+        Product as Product,
+        Samples as Samples,
+        Uniform as Uniform,
+    )
+    from wgflow.loop import solve as solve
+    from wgflow.measure import GridMeasure as GridMeasure, Particles as Particles
+    from wgflow.neuron import Neuron as Neuron
+    from wgflow.optimality import Certificate as Certificate, certificate as certificate
+    from wgflow.problem import Problem as Problem
+    from wgflow.results import load as load
+    from wgflow.run import Run as Run
+    from wgflow.solver import Context as Context
+    from wgflow.solvers import JKO as JKO, SGD as SGD, ParticleFlow as ParticleFlow
+    from wgflow.transport import (
+        marginal_wasserstein as marginal_wasserstein,
+        wasserstein as wasserstein,
+    )
 
 _HOMES = {
     "case": ("Case", "Check", "find_case", "get_case", "list_cases"),

@@ -146,7 +146,7 @@ class Case:
             recorded["data"] = "own" if isinstance(data, Data) else str(data)
         return dataclasses.replace(made, case=self.name, parameters=recorded)
 
-    def default_solver(self, name: str, **settings: Any) -> Solver:
+    def default_solver(self, name: str, /, **settings: Any) -> Solver:
         """Return a solver with the settings of this case, some of them changed.
 
         Raises
@@ -156,11 +156,17 @@ class Case:
         """
         kind = solver_type(name)
         start = self.solvers.get(name) or kind()  # type: ignore[call-arg]
-        allowed = {field.name for field in dataclasses.fields(kind)}
+        allowed = settings_of(kind)
         for setting in settings:
             if setting not in allowed:
                 raise unknown("setting", setting, allowed, of=f"solver {name}")
         return dataclasses.replace(start, **settings)
+
+
+def settings_of(kind: type[Solver]) -> dict[str, Any]:
+    """Return the type annotation of every setting of a solver, by name."""
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 FOLDER = pathlib.Path(__file__).parent / "cases"

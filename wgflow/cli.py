@@ -10,7 +10,6 @@ import pathlib
 import signal
 import sys
 import types
-import typing
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -188,7 +187,7 @@ def _print_rows(run: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from wgflow.case import ALIASES, case_from_file, find_case  # noqa: PLC0415
+    from wgflow.case import ALIASES, case_from_file, find_case, settings_of  # noqa: PLC0415
     from wgflow.loop import solve  # noqa: PLC0415
     from wgflow.options import parse, parse_assignments  # noqa: PLC0415
     from wgflow.solver import Context  # noqa: PLC0415
@@ -201,9 +200,7 @@ def _run(options: argparse.Namespace) -> int:
     parameters = parse_assignments(options.param, kinds, "parameter", f"case {case.name}")
     name = options.solver or next(iter(case.solvers))
     kind = solver_type(name)
-    settings = parse_assignments(
-        options.set, typing.get_type_hints(kind) | {"name": str}, "setting", f"solver {name}"
-    )
+    settings = parse_assignments(options.set, settings_of(kind), "setting", f"solver {name}")
     solver = case.default_solver(name, **settings)
     problem = case.problem(data=options.data, **parameters)
     if options.until is not None:

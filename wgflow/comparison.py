@@ -150,6 +150,24 @@ def _table(comparison: Comparison) -> list[str]:
         f"Percentages and distances are relative to ref = {runs[base].solver}; what stands "
         f"below the risks is at t = {comparison.time[-1]:g}; - is not defined."
     )
+    lines.extend(_differences(runs, base))
+    return lines
+
+
+def _differences(runs: Sequence[Run], base: int) -> list[str]:
+    """Return a sentence for every run that is of another problem than the reference."""
+    lines = []
+    expected = runs[base].provenance["parameters"]
+    for run in runs:
+        found = run.provenance["parameters"]
+        other = [
+            f"{name} = {found.get(name)} instead of {expected.get(name)}"
+            for name in sorted({*found, *expected})
+            if found.get(name) != expected.get(name)
+        ]
+        if run.case != runs[base].case or other:
+            what = ", ".join(other) or f"case {run.case or 'own problem'}"
+            lines.append(f"Beware: {run.solver} solves another problem than ref ({what}).")
     return lines
 
 

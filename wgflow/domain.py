@@ -127,10 +127,12 @@ class Domain:
                 f"The names {names} do not fit {len(axes)} axes; give one distinct name an axis."
             )
         for name in names:
-            if not (isinstance(name, str) and name.isidentifier()) or name in RESERVED:
+            word = isinstance(name, str) and name.isidentifier()
+            if not word or name in RESERVED or name.endswith(("_edge", "_vertex")):
                 raise InputError(
                     f"An axis cannot be named {name!r}; use a word of letters, digits and "
-                    f"underscores that is none of {', '.join(sorted(RESERVED))}."
+                    f"underscores that does not end in _edge or _vertex and is none of "
+                    f"{', '.join(sorted(RESERVED))}."
                 )
         self.axes: tuple[Axis, ...] = axes
         self.names: tuple[str, ...] = names

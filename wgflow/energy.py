@@ -261,8 +261,10 @@ class Energy:
             raise InputError(
                 f"The terms of an energy are named {', '.join(names)}; give each its own name."
             )
-        if not all(name.isidentifier() for name in names):
-            raise InputError(f"The terms {', '.join(names)} must be named by single words.")
+        if not all(name.isidentifier() for name in names) or "total" in names:
+            raise InputError(
+                f"The terms {', '.join(names)} must be named by single words other than 'total'."
+            )
 
     def __add__(self, other: "_Summand | Energy") -> "Energy":
         more = (*other.terms, *other.internal) if isinstance(other, Energy) else (other,)

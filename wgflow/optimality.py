@@ -95,12 +95,12 @@ class Dual:
         self.on_grid = GridEnergy(energy, edges)
 
     def gibbs(self, residual: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return the masses of rho_p ~ exp(-g_p/lambda) and log int exp(-g_p/lambda)."""
+        """Return the log masses of rho_p ~ exp(-g_p/lambda) and log int exp(-g_p/lambda)."""
         temperature = self.on_grid.temperature
         exponent = -self.on_grid.first_variation(residual) / temperature
         exponent = exponent + np.log(self.on_grid.volume)
         normaliser = float(logsumexp(exponent))
-        return np.exp(exponent - normaliser), normaliser
+        return exponent - normaliser, normaliser
 
     def value(self, residual: np.ndarray) -> float:
         """Return D(p) for residuals p of shape (n, k)."""
@@ -116,14 +116,15 @@ class Dual:
     def gap(self, mass: np.ndarray) -> float:
         """Return F(rho) - D(p(rho)) for masses on the grid that sum to one.
 
-        It is computed as lambda KL(rho | rho_hat), which loses no digits near the optimum.
+        It is computed as lambda KL(rho | rho_hat), which loses no digits near the optimum; in
+        logarithms, since early in a run rho_hat underflows where rho still has its mass.
         """
         residual = self.on_grid.residual(self.on_grid.predict(mass))
-        gibbs, _ = self.gibbs(residual)
+        log_gibbs, _ = self.gibbs(residual)
         inside = mass > 0
         # sum of m log(m/q) - m + q >= 0 term by term; the linear terms cancel for unit masses.
-        ratio = mass[inside] / np.maximum(gibbs[inside], np.finfo(float).tiny)
-        total = (mass[inside] * np.log(ratio) - mass[inside]).sum() + gibbs.sum()
+        ratio = np.log(mass[inside]) - log_gibbs[inside]
+        total = (mass[inside] * ratio - mass[inside]).sum() + np.exp(log_gibbs).sum()
         return self.on_grid.temperature * max(float(total), 0.0)
 
     def maximise(self, tolerance: float = 1e-14, most: int = 100) -> Minimum:
@@ -136,8 +137,8 @@ class Dual:
         """
         grid = self.on_grid
         if grid.risk is None:
-            mass, _ = self.gibbs(np.zeros((0, 1)))
-            return self._minimum(mass, np.zeros((0, 1)), 0)
+            nothing = np.zeros((0, 1))
+            return self._minimum(np.exp(self.gibbs(nothing)[0]), nothing, 0)
         risk = grid.risk.risk
         weights, target, loss = risk.data.weights, risk.data.y, risk.loss
         residual = np.zeros(target.shape)
@@ -145,7 +146,7 @@ class Dual:
         safe = np.maximum(weights, np.finfo(float).tiny)
         value = self.value(residual)
         for iteration in range(most + 1):
-            mass, _ = self.gibbs(residual)
+            mass = np.exp(self.gibbs(residual)[0])
             prediction = grid.risk.predict(mass)
             ascent = prediction - loss.conjugate_derivative(residual, target)
             gap = self._gap_of(mass, residual)

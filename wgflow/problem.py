@@ -133,10 +133,13 @@ class Problem:
         return plan
 
     def until(self, horizon: float) -> "Problem":
-        """Return the same problem with another horizon; save times beyond it are dropped."""
+        """Return the same problem with another horizon.
+
+        Save times beyond it are dropped; a longer horizon goes on with the last spacing.
+        """
         horizon = check_number("The horizon", horizon, above=0)
-        spacing = self.horizon / max(len(self.save_times or ()) - 1, 1)
-        kept = [t for t in self.save_times or () if t < horizon]
+        times = list(self.save_times or ())
+        kept, spacing = [t for t in times if t < horizon], times[-1] - times[-2]
         beyond = np.arange(self.horizon, horizon, spacing).tolist()
         return dataclasses.replace(self, horizon=horizon, save_times=sorted({*kept, *beyond}))
 

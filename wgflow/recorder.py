@@ -169,15 +169,26 @@ class FileRecorder:
     def __init__(self, path: str | os.PathLike[str], dataset: Dataset, replace: bool) -> None:
         self.path = pathlib.Path(path)
         self.checkpoint_path = checkpoint_path(self.path)
-        self._identity = {
-            name: dataset.attributes[name] for name in ("format", "solver", "settings", "seed")
-        }
-        self._writer = store.Writer(self.path, dataset, replace)
+        names = ("format", "case", "parameters", "problem", "solver", "settings", "seed")
+        self._identity = {name: dataset.attributes[name] for name in names}
+        store.check_writable(self.path, replace)
+        # What is replaced is put aside until the new run has taken a step.
+        self._aside = [(p, p.with_name(f".{p.name}.{os.getpid()}.replaced")) for p in self._files]
+        for file, kept in self._aside:
+            if file.exists():
+                file.rename(kept)
+        self._writer = store.Writer(self.path, dataset)
         self._last_checkpoint = time.monotonic()
+
+    @property
+    def _files(self) -> tuple[pathlib.Path, pathlib.Path]:
+        return self.path, self.checkpoint_path
 
     def record(self, index: int, row: Row) -> None:
         """Store the row of save number `index`."""
         self._writer.row(index, row)
+        if index > 0:
+            self._forget()
 
     def checkpoint(self, state: State, time_: float, index: int, *, last: bool) -> None:
         """Store what is needed to go on from here, unless the last one is fresh."""
@@ -189,15 +200,22 @@ class FileRecorder:
 
     def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
         """Store the final attributes, close the file and return what it holds."""
+        self._forget()
         self._writer.attributes(attributes)
         self._writer.close()
         return store.read(self.path)
 
+    def _forget(self) -> None:
+        for _, kept in self._aside:
+            kept.unlink(missing_ok=True)
+
     def discard(self) -> None:
-        """Remove the files."""
+        """Remove the files, and put back those that they replaced."""
         self._writer.close()
-        self.path.unlink(missing_ok=True)
-        self.checkpoint_path.unlink(missing_ok=True)
+        for file, kept in self._aside:
+            file.unlink(missing_ok=True)
+            if kept.exists():
+                kept.rename(file)
 
 
 def checkpoint_path(path: pathlib.Path) -> pathlib.Path:

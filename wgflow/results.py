@@ -1,5 +1,6 @@
 """Reading a run back, with its problem where that can be rebuilt."""
 
+import dataclasses
 import os
 
 from wgflow.case import find_case
@@ -43,5 +44,7 @@ def _rebuilt(run: Run) -> Problem | None:
     except InputError:
         # A case, or parameters of it, that this version does not have: the numbers still stand.
         return None
-    same_axes = problem.domain.describe() == Domain.from_description(run.axes).describe()
-    return problem if same_axes else None
+    if problem.domain.describe() != Domain.from_description(run.axes).describe():
+        return None
+    times = run.dataset.variables["time"].data.tolist()
+    return dataclasses.replace(problem, horizon=times[-1], save_times=times)

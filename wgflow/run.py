@@ -53,7 +53,10 @@ class Run:
 
     @property
     def status(self) -> str:
-        """How it ended: "finished", "interrupted", "not_converged" or "diverged"."""
+        """How it ended: "finished", "interrupted", "not_converged" or "diverged".
+
+        "running" in the file of a run that has not ended, or was killed.
+        """
         return str(self.dataset.attributes["status"])
 
     @property

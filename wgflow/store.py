@@ -66,7 +66,7 @@ class Writer:
     Parameters
     ----------
     path
-        Must not exist, unless `replace`.
+        Must not exist.
     dataset
         All variables, those along `time` filled with NaN; written at once.
 
@@ -76,13 +76,11 @@ class Writer:
         The file exists or cannot be made.
     """
 
-    def __init__(self, path: str | os.PathLike[str], dataset: Dataset, replace: bool = False):
+    def __init__(self, path: str | os.PathLike[str], dataset: Dataset) -> None:
         self.path = pathlib.Path(path)
-        check_writable(self.path, replace)
+        check_writable(self.path)
         with _as_file_error(f"The file '{self.path}' cannot be written"):
-            self._file = h5py.File(
-                self.path, "w" if replace else "x", locking=False, track_order=True
-            )
+            self._file = h5py.File(self.path, "x", locking=False, track_order=True)
             _write_all(self._file, dataset)
             self._file.flush()
 
@@ -152,10 +150,7 @@ def read(path: str | os.PathLike[str]) -> Dataset:
     """
     path = pathlib.Path(path)
     _check_readable(path)
-    with (
-        _as_file_error(f"The file '{path}' cannot be read (it may be truncated)"),
-        h5py.File(path, "r", locking=False) as file,
-    ):
+    with _opened(path) as file:
         held = _text(file.attrs.get("format", ""))
         if held != FORMAT:
             raise FileError(
@@ -198,10 +193,7 @@ def read_checkpoint(
     """Return the arrays and attributes of a checkpoint file."""
     path = pathlib.Path(path)
     _check_readable(path)
-    with (
-        _as_file_error(f"The file '{path}' cannot be read (it may be truncated)"),
-        h5py.File(path, "r", locking=False) as file,
-    ):
+    with _opened(path) as file:
         arrays = {k: v[...] for k, v in file.items() if isinstance(v, h5py.Dataset)}
         return arrays, {name: _plain(value) for name, value in file.attrs.items()}
 
@@ -235,6 +227,18 @@ def _as_file_error(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _opened(path: pathlib.Path) -> Iterator[h5py.File]:
+    with _as_file_error(f"The file '{path}' cannot be read (it may be truncated)"):
+        try:
+            file = h5py.File(path, "r", locking=False)
+        except OSError:
+            # HDF5 wants the locking that this process may have opened the same file with before.
+            file = h5py.File(path, "r")
+        with file:
+            yield file
+
+
+@contextlib.contextmanager
 def _renamed(target: pathlib.Path) -> Iterator[pathlib.Path]:
     """Give a temporary name in the same folder; rename on success, remove on failure."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -260,7 +264,7 @@ def _write_all(file: h5py.File, dataset: Dataset) -> None:
         if dim not in dataset.variables:
             # The netCDF4 convention for a dimension that has no coordinate variable.
             scale = file.create_dataset(dim, data=np.zeros(size, dtype=np.int8))
-            scale.make_scale(f"This is a netCDF dimension without a netCDF variable.{size:10d}")
+            scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{size:10d}")
         else:
             file[dim].make_scale(dim)
     for name, variable in dataset.variables.items():
@@ -284,7 +288,7 @@ def _write_attribute(file: h5py.File, name: str, value: Attribute) -> None:
 
 def _is_bare_dimension(item: h5py.Dataset) -> bool:
     name = _text(item.attrs.get("NAME", ""))
-    return name.startswith("This is a netCDF dimension without a netCDF variable")
+    return name.startswith("This is a netCDF dimension but not a netCDF variable")
 
 
 def _dimension_name(item: h5py.Dataset, axis: int) -> str:
