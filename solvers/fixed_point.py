@@ -52,13 +52,17 @@ def anderson(
         error = float(np.abs(error_vector).max(initial=0.0))
         if error <= tolerance:
             return FixedPoint(point, error, iteration, True)
-        if not error <= 10 * best:  # also when it is not a number
+        if not (error <= 10 * best and error < np.inf):  # also when it is not a number
+            if best == np.inf:
+                break  # the start itself gives no number: there is nothing to go back to
             points.clear()
             steps.clear()
             damping /= 2
             point = best_point + damping * best_step
             continue
         step = correction(error_vector)
+        if not np.isfinite(step).all():
+            step = damping * error_vector
         if error < best:
             best, best_point, best_step, damping = error, point, step, 1.0
         points.append(point)
@@ -69,4 +73,4 @@ def anderson(
             differences = np.diff(np.array(steps), axis=0).T
             weights = lstsq(differences, step, cond=1e-14)[0]
             point = point - (np.diff(np.array(points), axis=0).T + differences) @ weights
-    return FixedPoint(best_point, best, most, False)
+    return FixedPoint(best_point, best, iteration, False)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from wgflow.domain import RESERVED, Axis, Circle, Domain, Interval, WholeLine
 from wgflow.errors import InputError
@@ -25,6 +24,12 @@ places = st.floats(-5.0, 5.0)
 def rounding(*scales: float) -> float:
     """A few rounding errors of numbers of these sizes."""
     return 16 * EPSILON * max(abs(scale) for scale in scales)
+
+
+def of_all_sizes(seed: int) -> np.ndarray:
+    """Numbers of 1e-6 to 1e3, which differ from the end of an axis by a rounded amount."""
+    random = np.random.default_rng(seed)
+    return random.choice([-1, 1], 20) * 10 ** random.uniform(-6, 3, 20)
 
 
 # --- reflection -----------------------------------------------------------------------------
@@ -60,12 +65,10 @@ def test_reflection_is_idempotent_to_the_bit(lower: float, length: float, place:
 
 
 @settings(deadline=None)
-@given(ends, lengths, st.floats(0.0, 1.0))
-def test_reflection_keeps_inside_points_to_the_bit(
-    lower: float, length: float, place: float
-) -> None:
+@given(ends, lengths, st.integers(0, 2**32))
+def test_reflection_keeps_inside_points_to_the_bit(lower: float, length: float, seed: int) -> None:
     axis = Interval(lower, lower + length)
-    inside = np.clip([lower + place * length, axis.lower, axis.upper], axis.lower, axis.upper)
+    inside = np.clip([*of_all_sizes(seed), axis.lower, axis.upper], axis.lower, axis.upper)
     assert np.array_equal(axis.fold(inside), inside)
 
 
@@ -132,10 +135,11 @@ def test_wrapping_is_idempotent_to_the_bit(lower: float, length: float, place: f
 
 
 @settings(deadline=None)
-@given(ends, lengths, st.floats(0.0, 1.0, exclude_max=True))
-def test_wrapping_keeps_inside_points_to_the_bit(lower: float, length: float, place: float) -> None:
+@given(ends, lengths, st.integers(0, 2**32))
+def test_wrapping_keeps_inside_points_to_the_bit(lower: float, length: float, seed: int) -> None:
     axis = Circle(period=length, lower=lower)
-    inside = np.array([lower, min(lower + place * length, np.nextafter(lower + length, -np.inf))])
+    below = np.nextafter(lower + length, -np.inf)
+    inside = np.clip([*of_all_sizes(seed), lower, below], lower, below)
     assert np.array_equal(axis.fold(inside), inside)
 
 

@@ -139,6 +139,27 @@ def test_residuals_that_are_no_numbers_are_survived(
     assert np.isfinite(solution.point).all()
 
 
+@pytest.mark.parametrize("failure", [np.nan, np.inf, 1e6])
+def test_a_failure_halves_the_correction_from_the_best_point(failure: float) -> None:
+    """Half of it, then a quarter; a residual that grows tenfold is a failure as well."""
+    residual = contraction(size=5, rate=0.5)
+    counted = Counted(residual, (3, 4), failure)
+    anderson(counted, unchanged, np.ones(5), 1e-10, 6)
+    best = counted.points[1]
+    assert counted.points[3] == pytest.approx(best + residual(best) / 2, rel=1e-14)
+    assert counted.points[4] == pytest.approx(best + residual(best) / 4, rel=1e-14)
+
+
+@pytest.mark.parametrize("failure", [np.nan, 1e6])
+def test_a_failure_drops_the_memory(failure: float) -> None:
+    """The step after it is a plain one, as the first step of all is."""
+    residual = contraction(size=5, rate=0.5)
+    counted = Counted(residual, (4,), failure)
+    anderson(counted, unchanged, np.ones(5), 1e-10, 7)
+    after = counted.points[4]
+    assert counted.points[5] == pytest.approx(after + residual(after), rel=1e-14)
+
+
 @pytest.mark.parametrize("failure", [np.nan, np.inf])
 def test_a_residual_that_never_is_a_number_ends_without_convergence(failure: float) -> None:
     start = np.ones(3)

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from wgflow.solvers.heat_kernel import log_heat_kernel
 
 LOWER, LENGTH = -1.0, 2.5
-WIDTHS = [1.2, 2.0, 5.0, 20.0, 38.0, 60.0, 63.0, 65.0, 200.0]
+WIDTHS = [1.2, 2.0, 5.0, 8.1, 16.2, 20.0, 38.0, 60.0, 63.0, 65.0, 200.0]
 """In cells of a grid of 64; the form changes at 32 on the circle and at 64 on the interval."""
 
 both = pytest.mark.parametrize("periodic", [False, True], ids=["interval", "circle"])

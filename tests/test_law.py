@@ -33,6 +33,7 @@ LAWS: dict[str, Law] = {
     "samples": Samples(np.random.default_rng(0).normal(size=(30, 2))),
     "density": Density(bump, 0.0, 2.0),
     "density 2-D": Density(bump, [0.0, 0.0], [2.0, 1.0], resolution=32),
+    "flat density": Density(lambda x: np.ones(len(x)), [0.0, 2.0], [1.0, 5.0], resolution=2),
 }
 
 each = pytest.mark.parametrize("law", LAWS.values(), ids=LAWS.keys())
@@ -47,6 +48,7 @@ MARGINALS: list[tuple[str, int, Callable[[np.ndarray], np.ndarray]]] = [
     ("density", 0, bump_cdf),
     ("density 2-D", 0, bump_cdf),
     ("density 2-D", 1, lambda y: (y + y**2 / 2) / 1.5),
+    ("flat density", 1, stats.uniform(2.0, 3.0).cdf),
 ]
 known = pytest.mark.parametrize(("name", "axis", "cdf"), MARGINALS)
 
@@ -79,6 +81,8 @@ def test_masses_are_differences_of_the_distribution_function(
     edges = [np.linspace(lower, upper, 4001 if k == axis else 3) for k in range(law.dimension)]
     if name == "density 2-D":
         edges[1 - axis] = np.linspace(0.0, 1.0 + axis, 401)
+    if name == "flat density":
+        edges = [np.linspace(0.0, 1.0, 3), np.linspace(2.0, 5.0, 7)]
     mass = law.grid(edges).marginal(axis)
     # The midpoint rule of a density is off by its second derivative, here 6 h^2 / 24.
     tolerance = 1e-5 if isinstance(law, Density) else 1e-13
@@ -91,6 +95,12 @@ def test_masses_of_a_density_have_order_two() -> None:
         edge = np.linspace(0.0, 2.0, cells + 1)
         errors.append(np.abs(np.cumsum(law.masses([edge])) - bump_cdf(edge[1:])).max())
     assert np.log2(np.divide(errors[:-1], errors[1:])) == pytest.approx([2.0, 2.0], abs=0.05)
+
+
+def test_masses_of_a_flat_density_are_the_volumes_of_unequal_cells() -> None:
+    edges = [np.array([0.0, 0.1, 0.3, 1.0]), np.array([2.0, 4.0, 5.0])]
+    expected = np.multiply.outer([0.1, 0.2, 0.7], [2 / 3, 1 / 3])
+    assert LAWS["flat density"].masses(edges) == pytest.approx(expected, rel=1e-14)
 
 
 def test_tails_keep_relative_accuracy() -> None:
@@ -176,7 +186,9 @@ def test_means_of_samples_are_those_of_the_masses(law: Law) -> None:
     assert (np.abs(drawn.var(axis=0) - variance) < coarse * (1 + variance) + 4.5 * spread).all()
 
 
-@pytest.mark.parametrize("name", ["gaussian 2-D", "uniform 2-D", "product", "density 2-D"])
+@pytest.mark.parametrize(
+    "name", ["gaussian 2-D", "uniform 2-D", "product", "density 2-D", "flat density"]
+)
 def test_coordinates_are_drawn_independently(name: str) -> None:
     one, other = LAWS[name].sample(np.random.default_rng(4), COUNT).T
     assert abs(np.corrcoef(one, other)[0, 1]) < 4.5 / math.sqrt(COUNT)

@@ -83,7 +83,8 @@ def test_first_rows_do_not_depend_on_the_count(dimension: int) -> None:
 def test_blocks_cut_a_count_without_gap_or_overlap(count: int) -> None:
     covered = [k for part in noise.blocks(count) for k in range(count)[part]]
     assert covered == list(range(count))
-    assert all(part.stop - part.start <= BLOCK for part in noise.blocks(count))
+    assert all(0 < part.stop - part.start <= BLOCK for part in noise.blocks(count))
+    assert all(part.stop <= count for part in noise.blocks(count))
 
 
 def test_normals_have_the_moments_of_a_standard_normal() -> None:

@@ -43,6 +43,7 @@ def assigned(*texts: str) -> dict[str, Any]:
         ("fresh=off", False),
         ("fresh=0", False),
         ("loss=half_squared", "half_squared"),
+        ("loss = half_squared ", "half_squared"),
         ("loss=a=b", "a=b"),
         ("loss=", ""),
         ("shape=144,76", (144, 76)),

@@ -4,6 +4,7 @@ import csv
 import math
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -51,16 +52,7 @@ class Data:
             )
         if len(self.x) == 0:
             raise InputError("The data are empty; at least one row of x and y is needed.")
-        self.weight = None if weight is None else np.asarray(weight, dtype=float)
-        if self.weight is not None and (
-            self.weight.shape != (len(self.x),)
-            or not (np.isfinite(self.weight) & (self.weight >= 0)).all()
-            or self.weight.sum() == 0
-        ):
-            raise InputError(
-                f"The weights of the data must be {len(self.x)} finite numbers >= 0 that are not "
-                "all zero."
-            )
+        self.weight = None if weight is None else _weights(weight, len(self.x))
         self.draw = draw
 
     @classmethod
@@ -118,11 +110,31 @@ def _trusted(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Data:
     return data
 
 
-def _columns(name: str, values: Any) -> np.ndarray:
+def _numbers(name: str, values: Any) -> np.ndarray:
+    """Return a copy as an array of floats, which later changes of the values do not reach."""
     try:
-        array = np.array(values, dtype=float)
+        if np.iscomplexobj(values):
+            raise TypeError("they are complex")
+        return np.array(values, dtype=float)
     except (TypeError, ValueError) as error:
         raise InputError(f"The data {name} are not an array of numbers: {error}.") from error
+
+
+def _weights(values: Any, count: int) -> np.ndarray:
+    try:
+        weight = _numbers("weight", values)
+    except InputError:
+        weight = np.empty(0)
+    good = weight.shape == (count,) and (np.isfinite(weight) & (weight >= 0)).all()
+    if not good or weight.sum() == 0:
+        raise InputError(
+            f"The weights of the data must be {count} finite numbers >= 0 that are not all zero."
+        )
+    return weight
+
+
+def _columns(name: str, values: Any) -> np.ndarray:
+    array = _numbers(name, values)
     if array.ndim not in (1, 2):
         raise InputError(
             f"The data {name} have shape {array.shape}, but must be (n,) or (n, columns)."
@@ -141,23 +153,40 @@ def _columns(name: str, values: Any) -> np.ndarray:
 
 
 def _standardised(name: str, values: np.ndarray) -> np.ndarray:
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
-    if (deviation == 0).any():
-        column = int(np.argmin(deviation))
+    constant = np.ptp(values, axis=0) == 0
+    if constant.any():
+        column = int(np.argmax(constant))
         raise InputError(
             f"Column {column} of {name} is constant and cannot be standardised; remove it."
         )
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
     if np.abs(mean).max() < 1e-12 and np.abs(deviation - 1).max() < 1e-12:
         return values
-    return (values - mean) / deviation
+    centred = values - mean
+    # Once more: the mean of large values with small differences is itself rounded.
+    centred = centred - centred.mean(axis=0)
+    return centred / centred.std(axis=0)
+
+
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    UnicodeDecodeError,
+    csv.Error,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,  # what zipfile makes of a damaged header
+    RuntimeError,
+)
 
 
 def read_data(path: str | pathlib.Path) -> Data:
     """Return the data in a .npz or .csv file.
 
     A .npz file holds arrays `x`, `y` and possibly `weight`. In a .csv file with a header, columns
-    whose names begin with x, and those that begin with y, are inputs and outputs, and `weight` is
-    the weight; without such names, the last column is the output and all others are inputs.
+    whose names begin with x, and those that begin with y, are inputs and outputs; without such
+    names, the last column is the output and all others are inputs. A column named `weight` holds
+    the weights in any case.
 
     Raises
     ------
@@ -174,7 +203,7 @@ def read_data(path: str | pathlib.Path) -> Data:
         )
     try:
         return readers[path.suffix.lower()](path)
-    except (OSError, zipfile.BadZipFile, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except _UNREADABLE as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FileError(f"The data file '{path}' cannot be read: {reason}.") from error
 
@@ -182,7 +211,10 @@ def read_data(path: str | pathlib.Path) -> Data:
 def _read_npz(path: pathlib.Path) -> Data:
     try:
         # Object arrays would be unpickled, which runs code; they are refused.
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one array without a name, not an archive of x and y")
             held = {name: arrays[name] for name in arrays.files}
     except ValueError as error:
         raise FileError(f"The data file '{path}' cannot be read: {error}.") from error
@@ -197,11 +229,12 @@ def _read_npz(path: pathlib.Path) -> Data:
 
 def _read_csv(path: pathlib.Path) -> Data:
     with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = [(k, row) for k, row in enumerate(csv.reader(file), 1) if any(row)]
+        reader = csv.reader(file)
+        rows = [(reader.line_num, row) for row in reader if any(row)]
     if not rows:
         raise InputError(f"The data file '{path}' is empty; it needs rows of x and y.")
     names = [name.strip() for name in rows[0][1]]
-    if all(_is_number(name) for name in names):
+    if any(_is_number(name) for name in names):
         names = []
     else:
         rows = rows[1:]
@@ -220,18 +253,28 @@ def _read_csv(path: pathlib.Path) -> Data:
             if not _is_number(text):
                 raise InputError(f"Line {line} of '{path}' holds '{text}', which is not a number.")
             values[k, column] = float(text)
+            if not math.isfinite(values[k, column]):
+                raise InputError(
+                    f"Line {line} of '{path}' holds '{text}', but every value must be finite; "
+                    "remove or replace that row."
+                )
     inputs = [k for k, name in enumerate(names) if name.lower().startswith("x")]
     outputs = [k for k, name in enumerate(names) if name.lower().startswith("y")]
     weights = [k for k, name in enumerate(names) if name.lower() == "weight"]
     if not (inputs and outputs):
-        inputs, outputs, weights = list(range(width - 1)), [width - 1], []
+        *inputs, last = (k for k in range(width) if k not in weights)
+        outputs = [last]
+    if not inputs:
+        raise InputError(
+            f"The data file '{path}' has no column of inputs beside the output and the weight."
+        )
     return Data(values[:, inputs], values[:, outputs], values[:, weights[0]] if weights else None)
 
 
 def _is_number(text: str) -> bool:
+    """Return whether Python reads the text as a number, and no spreadsheet would object."""
     try:
-        value = float(text)
+        float(text)
     except ValueError:
         return False
-    # "nan" and "inf" count as numbers here, so that Data can say where they stand.
-    return not math.isnan(value) or text.strip().lower() in ("nan", "-nan", "+nan")
+    return "_" not in text

@@ -38,6 +38,8 @@ class Interval:
         length = self.upper - self.lower
         offset = np.mod(values - self.lower, 2 * length)
         folded = self.lower + np.where(offset > length, 2 * length - offset, offset)
+        # lower + length can be a rounding error beyond the upper end.
+        folded = np.clip(folded, self.lower, self.upper)
         return np.where((values >= self.lower) & (values <= self.upper), values, folded)
 
 
@@ -81,7 +83,12 @@ class WholeLine:
 
     def __post_init__(self) -> None:
         if self.window is not None:
-            lower, upper = self.window
+            try:
+                lower, upper = self.window
+            except (TypeError, ValueError):
+                raise InputError(
+                    f"The window of an axis is {self.window!r}, but must be a pair (lower, upper)."
+                ) from None
             lower = check_number("The lower end of a window", lower)
             check_number("The upper end of a window", upper, above=lower)
 
@@ -127,11 +134,12 @@ class Domain:
                 f"The names {names} do not fit {len(axes)} axes; give one distinct name an axis."
             )
         for name in names:
-            word = isinstance(name, str) and name.isidentifier()
-            if not word or name in RESERVED or name.endswith(("_edge", "_vertex")):
+            word = isinstance(name, str) and name.isidentifier() and name not in RESERVED
+            if not word or name.endswith(("_edge", "_vertex")) or name.startswith("energy_"):
                 raise InputError(
                     f"An axis cannot be named {name!r}; use a word of letters, digits and "
-                    f"underscores that does not end in _edge or _vertex and is none of "
+                    f"underscores that does not begin with energy_ or end in _edge or _vertex and "
+                    f"is none of "
                     f"{', '.join(sorted(RESERVED))}."
                 )
         self.axes: tuple[Axis, ...] = axes
@@ -169,7 +177,12 @@ class Domain:
         InputError
             A wrong number of axes, or an axis that is unbounded.
         """
-        cells = tuple(shape)
+        try:
+            cells = tuple(shape)
+        except TypeError:
+            raise InputError(
+                f"The grid shape {shape!r} is no sequence; give one number an axis."
+            ) from None
         if len(cells) != self.dimension:
             raise InputError(
                 f"The grid shape {cells} has {len(cells)} entries, but the domain has "

@@ -59,7 +59,11 @@ def check_number(
     if most < math.inf:
         limits.append(f"at most {most:g}")
     allowed = "a finite number" + (" " + " and ".join(limits) if limits else "")
-    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        good = real and math.isfinite(value)
+    except OverflowError:  # a whole number too large for a float
+        good = False
     if not good or not (value > above and value >= least and value <= most):
         raise InputError(f"{name} is {_shown(value)}, but must be {allowed}.")
     return float(value)

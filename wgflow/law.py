@@ -30,6 +30,8 @@ class Law:
 
     def particles(self, seed: int, count: int) -> Particles:
         """Return `count` particles of equal mass; the first ones do not depend on `count`."""
+        count = check_count("The number of particles", count)
+        noise.check_seed(seed)
         position = np.empty((count, self.dimension))
         for block, part in enumerate(noise.blocks(count)):
             draw = noise.generator(seed, noise.Stream.INITIAL, 0, block)
@@ -40,6 +42,14 @@ class Law:
     def grid(self, edges: Sequence[np.ndarray]) -> GridMeasure:
         """Return the law on a grid."""
         return GridMeasure(edges, self.masses(edges))
+
+
+def _check_axes(law: Law, edges: Sequence[np.ndarray]) -> None:
+    if len(edges) != law.dimension:
+        raise InputError(
+            f"The grid has {len(edges)} axes, but the law {type(law).__name__} has "
+            f"{law.dimension} coordinates; give one axis a coordinate."
+        )
 
 
 def _normalised(mass: np.ndarray, law: Law) -> np.ndarray:
@@ -60,6 +70,7 @@ class _Separable(Law):
         raise TypeError(f"{type(self).__name__} cannot be integrated over cells.")
 
     def masses(self, edges: Sequence[np.ndarray]) -> np.ndarray:
+        _check_axes(self, edges)
         cells = [self.cell_masses(axis, edge) for axis, edge in enumerate(edges)]
         return _normalised(functools.reduce(np.multiply.outer, cells), self)
 
@@ -120,6 +131,7 @@ class Product(Law):
         return np.concatenate([law.sample(generator, count) for law in self.laws], axis=1)
 
     def masses(self, edges: Sequence[np.ndarray]) -> np.ndarray:
+        _check_axes(self, edges)
         mass, start = np.ones(()), 0
         for law in self.laws:
             part = law.masses(edges[start : start + law.dimension])
@@ -140,6 +152,7 @@ class Samples(Law):
         return self.position[generator.integers(len(self.position), size=count)]
 
     def masses(self, edges: Sequence[np.ndarray]) -> np.ndarray:
+        _check_axes(self, edges)
         counts, _ = np.histogramdd(self.position, bins=list(edges))
         return _normalised(counts, self)
 
@@ -173,15 +186,19 @@ class Density(Law):
         self.resolution = check_count("The resolution of a density", resolution, least=2)
 
     def masses(self, edges: Sequence[np.ndarray]) -> np.ndarray:
+        _check_axes(self, edges)
         points = grid_points([(edge[1:] + edge[:-1]) / 2 for edge in edges])
-        values = np.asarray(self.function(points), dtype=float)
-        if values.shape != (len(points),) or not (np.isfinite(values) & (values >= 0)).all():
+        inside = ((points >= self.lower) & (points <= self.upper)).all(axis=1)
+        # Outside of the box the function need not be defined.
+        found = np.asarray(self.function(points[inside]), dtype=float)
+        if found.shape != (inside.sum(),) or not (np.isfinite(found) & (found >= 0)).all():
             raise InputError(
                 "The function of a Density law must return one finite number >= 0 a point."
             )
-        inside = ((points >= self.lower) & (points <= self.upper)).all(axis=1)
+        values = np.zeros(len(points))
+        values[inside] = found
         volume = cell_volume(edges)
-        return _normalised((values * inside).reshape(volume.shape) * volume, self)
+        return _normalised(values.reshape(volume.shape) * volume, self)
 
     @functools.cached_property
     def _table(self) -> np.ndarray:
@@ -198,8 +215,11 @@ class Density(Law):
 def _vectors(**values: float | Sequence[float]) -> list[np.ndarray]:
     arrays = []
     for name, value in values.items():
-        array = np.atleast_1d(np.asarray(value, dtype=float))
-        if array.ndim != 1 or not np.isfinite(array).all():
+        try:
+            array = np.atleast_1d(np.asarray(value, dtype=float))
+        except (TypeError, ValueError):
+            array = np.empty(0)
+        if array.ndim != 1 or array.size == 0 or not np.isfinite(array).all():
             raise InputError(
                 f"The {name} of an initial law is {value!r}, but must be a finite number or one "
                 "finite number a coordinate."

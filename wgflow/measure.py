@@ -28,7 +28,10 @@ class Particles:
     """
 
     def __init__(self, position: np.ndarray, mass: np.ndarray | None = None) -> None:
-        self.position = np.asarray(position, dtype=float)
+        try:
+            self.position = np.asarray(position, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"Particle positions must be numbers: {error}.") from error
         if self.position.ndim != 2 or self.position.size == 0:
             raise InputError(
                 f"Particle positions have shape {self.position.shape}, but must be (m, D) with "
@@ -76,13 +79,15 @@ class GridMeasure:
     def __init__(self, edges: Sequence[np.ndarray], mass: np.ndarray) -> None:
         self.edges = tuple(np.asarray(edge, dtype=float) for edge in edges)
         self.mass_on_grid = np.asarray(mass, dtype=float)
+        if not self.edges or any(edge.ndim != 1 or len(edge) < 2 for edge in self.edges):
+            raise InputError("A grid needs at least one axis, and at least one cell on each.")
         shape = tuple(len(edge) - 1 for edge in self.edges)
         if self.mass_on_grid.shape != shape:
             raise InputError(
                 f"The masses have shape {self.mass_on_grid.shape}, but the edges make a grid of "
                 f"shape {shape}."
             )
-        if any((np.diff(edge) <= 0).any() for edge in self.edges):
+        if not all((np.diff(edge) > 0).all() for edge in self.edges):
             raise InputError("The edges of a grid must increase along every axis.")
         if (self.mass_on_grid < 0).any():
             raise InputError(
@@ -127,7 +132,7 @@ class GridMeasure:
 
     def marginal(self, axis: int) -> np.ndarray:
         """Return the masses summed over all other axes."""
-        others = tuple(k for k in range(self.dimension) if k != axis)
+        others = tuple(k for k in range(self.dimension) if k != axis % self.dimension)
         return self.mass_on_grid.sum(axis=others)
 
     def integral(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

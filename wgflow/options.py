@@ -1,5 +1,6 @@
 """Typed values from the text of `--param name=value` and `--set name=value`."""
 
+import contextlib
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -49,10 +50,14 @@ def parse(text: str, kind: Any, what: str) -> Any:
         options = [k for k in typing.get_args(kind) if k is not type(None)]
         if type(None) in typing.get_args(kind) and text.lower() in ("none", "default"):
             return None
-        return parse(text, options[0], what)
+        for option in options[:-1]:
+            with contextlib.suppress(InputError):
+                return parse(text, option, what)
+        return parse(text, options[-1], what)
     if origin is tuple:
+        entry = typing.get_args(kind)[0]
         return tuple(
-            parse(part.strip(), int, f"An entry of {what[0].lower()}{what[1:]}")
+            parse(part.strip(), entry, f"An entry of {what[0].lower()}{what[1:]}")
             for part in text.split(",")
         )
     if kind is bool:

@@ -15,6 +15,9 @@ from wgflow.law import Law
 
 Schedule = Callable[[float], float]
 
+MOST_SAVES = 1_000_000
+"""More save times than this are taken for a mistake."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SaveInterval:
@@ -32,7 +35,10 @@ class SaveInterval:
 
     def time(self, index: int) -> float:
         """Return the time at which the step of this index begins; computed, not accumulated."""
-        return self.start + (self.stop - self.start) * (index - self.first) / self.count
+        done = index - self.first
+        if done == self.count:
+            return self.stop
+        return self.start + (self.stop - self.start) * done / self.count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,14 +145,21 @@ class Problem:
         """
         horizon = check_number("The horizon", horizon, above=0)
         times = list(self.save_times or ())
-        kept, spacing = [t for t in times if t < horizon], times[-1] - times[-2]
-        beyond = np.arange(self.horizon, horizon, spacing).tolist()
-        return dataclasses.replace(self, horizon=horizon, save_times=sorted({*kept, *beyond}))
+        spacing = times[-1] - times[-2]
+        more = math.ceil((horizon - self.horizon) / spacing - 1e-9)
+        if more > MOST_SAVES:
+            raise InputError(
+                f"The horizon {horizon:g} asks for more than a million save times, {spacing:g} "
+                "apart; choose a shorter one, or save less often first."
+            )
+        times += [self.horizon + k * spacing for k in range(1, more)]
+        kept = [t for t in times if t < horizon * (1 - 1e-12)]
+        return dataclasses.replace(self, horizon=horizon, save_times=kept)
 
     def save_every(self, spacing: float) -> "Problem":
         """Return the same problem with results stored at multiples of `spacing`."""
         spacing = check_number("The spacing of the save times", spacing, above=0)
-        if spacing * 1_000_000 < self.horizon:
+        if spacing * MOST_SAVES < self.horizon:
             raise InputError(
                 f"A spacing of {spacing:g} gives more than a million save times up to the horizon "
                 f"{self.horizon:g}; choose a larger one."
@@ -169,6 +182,8 @@ class Problem:
 def _save_times(times: Sequence[float] | None, horizon: float) -> tuple[float, ...]:
     if times is None:
         return tuple(np.linspace(0.0, horizon, 11).tolist())
+    if isinstance(times, float | int | str):
+        raise InputError(f"The save times are {times!r}, but must be a sequence of times.")
     values = [check_number("A save time", t, least=0, most=horizon) for t in times]
     if any(b <= a for a, b in itertools.pairwise(values)):
         raise InputError(f"The save times {values} must increase.")

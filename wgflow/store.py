@@ -56,7 +56,9 @@ class Dataset:
         """Length of every dimension."""
         sizes: dict[str, int] = {}
         for variable in self.variables.values():
-            sizes.update(zip(variable.dims, variable.data.shape, strict=True))
+            for name, size in zip(variable.dims, variable.data.shape, strict=True):
+                if sizes.setdefault(name, size) != size:
+                    raise ValueError(f"the dimension '{name}' has lengths {sizes[name]} and {size}")
         return sizes
 
 
@@ -81,8 +83,13 @@ class Writer:
         check_writable(self.path)
         with _as_file_error(f"The file '{self.path}' cannot be written"):
             self._file = h5py.File(self.path, "x", locking=False, track_order=True)
-            _write_all(self._file, dataset)
-            self._file.flush()
+            try:
+                _write_all(self._file, dataset)
+                self._file.flush()
+            except BaseException:
+                self._file.close()
+                self.path.unlink()
+                raise
 
     def row(self, index: int, values: Mapping[str, np.ndarray | float]) -> None:
         """Write one row of each variable given, then its commit mark."""
@@ -108,6 +115,11 @@ class Writer:
 
 def check_writable(path: pathlib.Path, replace: bool = False) -> None:
     """Raise FileError if a file at this path exists (unless `replace`) or cannot be made."""
+    try:
+        path.exists()
+    except OSError as error:
+        reason = str(error.strerror).lower()
+        raise FileError(f"The file '{path}' cannot be written: {reason}.") from error
     if path.is_dir():
         raise FileError(f"The output '{path}' is a folder; give the name of a file.")
     if path.exists() and not replace:
@@ -199,7 +211,12 @@ def read_checkpoint(
 
 
 def _check_readable(path: pathlib.Path) -> None:
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:
+        reason = str(error.strerror).lower()
+        raise FileError(f"The file '{path}' cannot be read: {reason}.") from error
+    if not exists:
         raise FileError(f"The file '{path}' does not exist; check its name.")
     if path.is_dir():
         raise FileError(f"'{path}' is a folder, not a results file; name a file in it.")
@@ -222,7 +239,7 @@ def _as_file_error(what: str) -> Iterator[None]:
     except FileError:
         raise
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).strip("'\"").splitlines()[0].rstrip(".")
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         raise FileError(f"{what}: {reason}.") from error
 
 
