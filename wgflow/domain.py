@@ -61,8 +61,10 @@ class Circle:
 
     def fold(self, values: np.ndarray) -> np.ndarray:
         """Wrap values, any shape, into one period."""
-        wrapped = self.lower + np.mod(values - self.lower, self.period)
         inside = (values >= self.lower) & (values < self.lower + self.period)
+        if inside.all():
+            return values
+        wrapped = self.lower + np.mod(values - self.lower, self.period)
         # A value a rounding error below the lower end wraps onto the upper end itself.
         wrapped = np.where(wrapped >= self.lower + self.period, self.lower, wrapped)
         return np.where(inside, values, wrapped)

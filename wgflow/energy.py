@@ -133,21 +133,25 @@ class Risk(Term):
     def first_variation(self, points: np.ndarray, coupling: Coupling) -> np.ndarray:
         # s sum_i c_i <p_i, phi(theta; x_i)> is a prediction with data and particles exchanged:
         # the outer weights contract with what each point collects.
-        d_outer, _ = self._velocity(points, coupling)
-        outer, _ = self.neuron.split(points)
+        outer, _, (d_outer, _) = self._velocity(points, coupling)
         return (outer * d_outer).reshape(len(points), -1).sum(axis=1)
 
     def gradient(self, points: np.ndarray, coupling: Coupling) -> np.ndarray:
-        return self.neuron.pull_back(points, *self._velocity(points, coupling))
+        _, inner, (d_outer, d_inner) = self._velocity(points, coupling)
+        return self.neuron.pull_back(points, d_outer, d_inner, inner)
 
-    def _velocity(self, points: np.ndarray, coupling: Coupling) -> tuple[np.ndarray, np.ndarray]:
+    def _velocity(
+        self, points: np.ndarray, coupling: Coupling
+    ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Return outer and inner weights, and the gradients in them."""
         outer, inner = self.neuron.split(points)
         residual = self.scale * self.residual(coupling)
         if not isinstance(self.neuron.outer, int):
             residual = residual[:, 0]
-        return velocity(
+        gradients = velocity(
             outer, inner, self.inputs, residual, self.neuron.function, weight=self.data.weight
         )
+        return outer, inner, gradients
 
     def describe(self) -> dict[str, Any]:
         return {

@@ -37,7 +37,7 @@ class GridRisk:
         product = inputs @ inner.T
         self.response = neuron.function.value(product)  # (n, inner cells)
         slope = neuron.function.derivative(product)[:, :, np.newaxis] * inputs[:, np.newaxis, :]
-        tangent = neuron.pull_back_inner(coordinates, slope)  # (n, inner cells, coordinates)
+        tangent = neuron.pull_back_inner(inner, slope)  # (n, inner cells, coordinates)
         self.tangents = [np.ascontiguousarray(part) for part in np.moveaxis(tangent, -1, 0)]
 
     def predict(self, mass: np.ndarray) -> np.ndarray:

@@ -93,10 +93,16 @@ class Neuron:
             return np.concatenate([np.cos(coordinates), np.sin(coordinates)], axis=1)
         return coordinates
 
-    def pull_back_inner(self, coordinates: np.ndarray, d_inner: np.ndarray) -> np.ndarray:
-        """Return gradients in the chart from gradients (..., m, d) in the inner weights."""
+    def pull_back_inner(self, inner: np.ndarray, d_inner: np.ndarray) -> np.ndarray:
+        """Return gradients in the chart from those in the inner weights, (..., m, d).
+
+        Parameters
+        ----------
+        inner
+            The inner weights themselves, (m, d); on the circle (cos v, sin v).
+        """
         if self.chart == "circle":
-            cosine, sine = np.cos(coordinates[:, 0]), np.sin(coordinates[:, 0])
+            cosine, sine = inner[:, 0], inner[:, 1]
             return (cosine * d_inner[..., 1] - sine * d_inner[..., 0])[..., np.newaxis]
         return d_inner
 
@@ -109,13 +115,26 @@ class Neuron:
             outer = theta[:, :size] if isinstance(self.outer, int) else theta[:, 0]
         return outer, self.inner(theta[:, size:])
 
-    def pull_back(self, theta: np.ndarray, d_outer: np.ndarray, d_inner: np.ndarray) -> np.ndarray:
-        """Return the gradient in theta, (m, D), from those in the outer and inner weights."""
+    def pull_back(
+        self,
+        theta: np.ndarray,
+        d_outer: np.ndarray,
+        d_inner: np.ndarray,
+        inner: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return the gradient in theta, (m, D), from those in the outer and inner weights.
+
+        Parameters
+        ----------
+        inner
+            The inner weights that `split` gave, to spare computing them again.
+        """
         size = self.outer_size
-        inner = self.pull_back_inner(theta[:, size:], d_inner)
+        inner = self.inner(theta[:, size:]) if inner is None else inner
+        d_chart = self.pull_back_inner(inner, d_inner)
         if size == 0:
-            return inner
-        return np.concatenate([d_outer.reshape(len(theta), size), inner], axis=1)
+            return d_chart
+        return np.concatenate([d_outer.reshape(len(theta), size), d_chart], axis=1)
 
     def describe(self) -> dict[str, Any]:
         """Return the neuron as plain data; an activation of one's own only by the word "own"."""
