@@ -48,10 +48,11 @@ def test_gradient_is_the_derivative_of_the_risk(activation: str | wg.Activation,
     assert_gradient_of_value(*risk_of(wg.Neuron(activation), loss, 2))
 
 
+@pytest.mark.parametrize("loss", ["half_squared", "squared"])
 @pytest.mark.parametrize("activation", [*ACTIVATIONS, OWN])
-def test_gradient_on_the_circle_chart(activation: str | wg.Activation) -> None:
+def test_gradient_on_the_circle_chart(activation: str | wg.Activation, loss: str) -> None:
     neuron = wg.Neuron(activation, bias=True, chart="circle")
-    assert_gradient_of_value(*risk_of(neuron, "half_squared", 1))
+    assert_gradient_of_value(*risk_of(neuron, loss, 1))
 
 
 @pytest.mark.parametrize("loss", ["half_squared", "squared"])
