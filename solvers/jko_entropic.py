@@ -78,7 +78,7 @@ class EntropicScheme(Scheme):
         return Step(
             {"log_mass": movement.end(solution.point.reshape(start.shape))},
             status,
-            iterations=solution.iterations,
+            iterations=movement.evaluations,
             evaluations=movement.evaluations,
             reason=reason,
         )

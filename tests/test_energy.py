@@ -176,6 +176,15 @@ def test_dissipation_vanishes_at_the_gibbs_law_and_matches_the_quadrature_elsewh
         assert found == pytest.approx(exact, rel=tolerance, abs=1e-12)
 
 
+def test_dissipation_of_a_uniform_law_in_a_constant_force() -> None:
+    """Equal densities meet at every face: their mean is the density, and walls have no face."""
+    slope = wg.Potential(lambda x: 3 * x[:, 0], lambda x: np.full_like(x, 3.0))
+    energy = slope + wg.Entropy(0.2)
+    law = wg.Uniform(0.0, 2.0).grid([np.linspace(0, 2, 41)])
+    found = energy.dissipation(law, energy.couple(law), (False,))
+    assert found == pytest.approx(9 * 39 / 40, rel=1e-12)
+
+
 def test_dissipation_on_a_circle_counts_the_face_between_last_and_first_cell() -> None:
     energy = Energy(wg.Entropy(1.0))
     edges = [np.linspace(0, 2 * np.pi, 65)]
