@@ -86,7 +86,7 @@ def problem(
 
 def _save_times(horizon: float) -> list[float] | None:
     """Return every second unit of time, and a few early ones, where most of the risk is lost."""
-    if not horizon >= 4:
+    if not check_number("The horizon", horizon, above=0, most=1e6) >= 4:
         return None
     later = [2.0 * k for k in range(1, math.ceil(horizon / 2))]
     return [0.25, 0.5, 1.0, *later]

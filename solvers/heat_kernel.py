@@ -26,17 +26,20 @@ def log_heat_kernel(
     variance
         2 lambda tau, the variance of the Gaussian; in the units of the axis, squared.
     """
-    offset = centres - lower
-    # A reflected interval is half a circle of twice the length.
+    count = len(centres)
+    # A reflected interval is half a circle of twice the length. Cells are equally spaced, so that
+    # x_i - x_j and x_i + x_j - 2 lower are whole multiples of their width.
     period = length if periodic else 2 * length
-    separations = [offset[:, None] - offset[None, :]]
-    if not periodic:
-        separations.append(offset[:, None] + offset[None, :])
+    distance = length / count * np.arange(2 * count)
     if variance < (period / 2) ** 2:
-        images = period * np.arange(-6, 7)[:, None, None]
-        distance = np.concatenate([s + images for s in separations])
-        return logsumexp(-(distance**2) / (2 * variance), axis=0)
-    frequency = 2 * np.pi / period * np.arange(1, 9)
-    decay = np.exp(-(frequency**2) * variance / 2)
-    waves = sum(np.cos(s[..., None] * frequency) @ decay for s in separations)
-    return np.log(1 + 2 * np.asarray(waves) / len(separations))
+        images = distance + period * np.arange(-6, 7)[:, np.newaxis]
+        table = logsumexp(-(images**2) / (2 * variance), axis=0)
+    else:
+        frequency = 2 * np.pi / period * np.arange(1, 9)
+        decay = np.exp(-(frequency**2) * variance / 2)
+        table = np.log(1 + 2 * np.cos(distance[:, np.newaxis] * frequency) @ decay)
+    cell = np.arange(count)
+    direct = table[np.abs(cell[:, np.newaxis] - cell)]
+    if periodic:
+        return direct
+    return np.logaddexp(direct, table[cell[:, np.newaxis] + cell + 1])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -19,6 +19,8 @@ COMFORTABLE = 0.85
 """Least width in cells for the default shape."""
 DEFAULT_CELLS = {1: 256, 2: 64, 3: 32}
 """Cells an axis of the default shape where the kernel does not ask for more, by dimension."""
+MOST_CELLS = 4e6
+"""Cells that the default shape does not exceed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,10 +65,10 @@ class JKO(Solver):
     def __post_init__(self) -> None:
         check_number("The step of solver jko", self.step, above=0)
         if self.shape is not None:
-            cells = (self.shape,) if isinstance(self.shape, int) else tuple(self.shape)
+            cells = self.shape if isinstance(self.shape, Sequence) else (self.shape,)
             for count in cells:
                 check_count("An entry of the shape of solver jko", count, least=2)
-            object.__setattr__(self, "shape", cells)
+            object.__setattr__(self, "shape", tuple(int(count) for count in cells))
         check_number("The tolerance of solver jko", self.tolerance, above=0)
         check_count("The max_iterations of solver jko", self.max_iterations)
 
@@ -97,9 +99,15 @@ class JKO(Solver):
         usual = DEFAULT_CELLS.get(problem.domain.dimension, 16)
         # The check of the domain names an unbounded axis; any shape will do for that.
         windows = [axis.window or (0.0, 1.0) for axis in problem.domain.axes]
-        return tuple(
-            max(usual, math.ceil(COMFORTABLE * (upper - lower) / width)) for lower, upper in windows
-        )
+        lengths = [upper - lower for lower, upper in windows]
+        cells = [max(float(usual), COMFORTABLE * length / width) for length in lengths]
+        if not math.prod(cells) < MOST_CELLS:
+            raise InputError(
+                f"For the heat kernel of width {width:.3g} to span the cells, the grid would need "
+                f"{math.prod(cells):.1e} of them; use a longer step or a higher temperature, or "
+                "set the shape."
+            )
+        return tuple(math.ceil(count) for count in cells)
 
 
 def _spreads(problem: Problem, longest: float) -> Iterator[tuple[float, float]]:
@@ -124,6 +132,11 @@ def _check_width(
     width = math.sqrt(2 * problem.temperature * spread)
     for name, edge in zip(problem.domain.names, edges, strict=True):
         cell = edge[1] - edge[0]
+        if not width > 1e-6 * cell:
+            raise InputError(
+                f"The temperature {problem.temperature:g} and steps of {step:g} make the heat "
+                f"kernel {width:.1e} wide, which no grid resolves; use the solver particles."
+            )
         if width < NARROWEST * cell * (1 - 1e-9):
             longer = math.ceil(step * (NARROWEST * cell / width) ** 2 * 1e4) / 1e4
             finer = math.ceil(NARROWEST * (edge[-1] - edge[0]) / width)

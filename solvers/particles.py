@@ -13,8 +13,8 @@ from wgflow.solver import Context, Scheme, Snapshot, Solver, State, Step
 
 METHODS = {"euler": 1, "heun": 2, "euler-maruyama": 1}
 """Time integrators and their orders."""
-BOUND = 1e50
-"""Particles this far out have diverged; their energies are still numbers."""
+BOUND = 1e10
+"""Particles this far out have diverged, though their energies are still numbers."""
 
 
 @dataclasses.dataclass(frozen=True)

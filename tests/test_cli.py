@@ -138,6 +138,24 @@ REFUSED = {
     "missing results file": (["show", "no.h5"], ["no.h5", "does not exist"]),
     "missing file to plot": (["plot", "no.h5"], ["no.h5", "does not exist"]),
     "neither case nor file": (["show", "nothing"], ["nothing", "neither"]),
+    "infinite horizon": ([*RUN, "--param", "horizon=inf"], ["horizon is inf", "finite"]),
+    "far horizon": ([*RUN, "--param", "horizon=1e12"], ["horizon is 1000000000000.0", "at most"]),
+    "more steps than can be taken": (
+        [*RUN, "--set", "step=1e-320"],
+        ["9.99989e-321", "longer step"],
+    ),
+    "more saves than can be held": ([*RUN, "--until", "1e300"], ["1e+300", "million save times"]),
+    "temperature that no grid resolves": (
+        [*RUN, "--solver", "jko", "--param", "lambda=1e-320"],
+        ["no grid resolves", "particles"],
+    ),
+    "grid that no memory holds": (
+        [*RUN, "--solver", "jko", "--param", "lambda=1e-6", "--set", "shape=default"],
+        ["longer step", "shape"],
+    ),
+    "huge scale": ([*RUN, "--param", "scale=1e200"], ["1e+200", "at most"]),
+    "folder for a file": (["plot", "."], ["'.'", "folder"]),
+    "device for a file": (["run", "motorcycle", "-o", "/dev/null", "--force"], ["regular file"]),
     "compare one": (["compare", "no.h5"], ["no.h5"]),
 }
 
@@ -226,6 +244,27 @@ def test_a_figure_of_an_unknown_kind_is_refused(results: list[str], capsys) -> N
     assert_sentence(capsys.readouterr().err, [".xyz", ".png, .pdf or .svg"])
 
 
+HEAD = (
+    "import wgflow as wg\n"
+    "SOURCE, CHECKS, SOLVERS = '', (), {'particles': wg.ParticleFlow()}\n"
+    "def problem():\n    return None\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "parts"),
+    [
+        (HEAD, ["returned None"]),
+        (HEAD + "def problem():\n    return [][1]\n", ["line 6", "IndexError"]),
+    ],
+)
+def test_a_case_file_whose_problem_fails_is_refused(body: str, parts: list[str], capsys) -> None:
+    pathlib.Path("mine.py").write_text(body)
+    assert main(["run", "mine.py"]) == 2
+    assert_sentence(capsys.readouterr().err, ["mine.py", *parts])
+    assert not list(pathlib.Path().glob("*.h5"))
+
+
 @pytest.mark.parametrize(
     ("body", "parts"),
     [
@@ -233,6 +272,9 @@ def test_a_figure_of_an_unknown_kind_is_refused(results: list[str], capsys) -> N
         ("def problem(:\n", ["line 1", "SyntaxError"]),
         ("import no_such_module\n", ["no_such_module"]),
         ("SOLVERS = {}\n", ["does not define 'SOURCE'"]),
+        (HEAD.replace("{'particles': wg.ParticleFlow()}", "{}"), ["at least one solver"]),
+        (HEAD + "problem = 3\n", ["a function problem"]),
+        (HEAD + "def problem(depth):\n    return None\n", ["'depth'", "no default"]),
     ],
 )
 def test_a_broken_case_file_is_refused(body: str, parts: list[str], capsys) -> None:

@@ -212,6 +212,11 @@ def test_bad_energies_are_refused() -> None:
         wg.Entropy(-1)
     with pytest.raises(wg.InputError, match="give each its own name"):
         wg.Potential.quadratic((1.0,)) + wg.Potential.quadratic((2.0,))
+    with pytest.raises(wg.InputError, match="2 entries, but the domain has 1 axes"):
+        wg.Potential.quadratic((1.0, 2.0)).couple(wg.Particles(np.zeros((4, 1))))
+    pole = wg.Potential(lambda x: 1 / (x[:, 0] - 0.5), lambda x: x)
+    with np.errstate(divide="ignore"), pytest.raises(wg.InputError, match=r"finite at \[0.5\]"):
+        GridEnergy(Energy(pole), [np.linspace(0, 1, 2)])
     wrong = wg.Potential(lambda x: x, lambda x: x)
     with pytest.raises(wg.InputError, match="must have shape"):
         wrong.couple(wg.Particles(np.zeros((4, 2))))

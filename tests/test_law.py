@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
+from wgflow.domain import Axis, Circle, Domain, Interval, WholeLine
 from wgflow.errors import InputError
 from wgflow.law import Density, Gaussian, Law, Product, Samples, Uniform
 from wgflow.noise import BLOCK
@@ -305,3 +306,44 @@ REFUSALS: list[tuple[Callable[[], object], str]] = [
 def test_what_is_refused_is_named(make: Callable[[], object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+# --- folding into a domain ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [Interval(0.0, 4.0), Circle(), WholeLine(window=(-1.0, 2.0))])
+@pytest.mark.parametrize(
+    "law", [Gaussian(0.5, 1.0), Gaussian(3.0, 0.5), Uniform(-0.5, 5.5), Samples([[4.0], [0.2]])]
+)
+def test_the_law_on_a_grid_is_that_of_folded_particles(axis: Axis, law: Law) -> None:
+    """Reflected at the ends of an interval, wrapped on a circle; a window cuts what is outside."""
+    domain = Domain(axis)
+    (edge,) = domain.grid((12,))
+    mass = law.folded_masses(domain, (edge,))
+    drawn = domain.fold(law.particles(3, 40000).position)[:, 0]
+    counts, _ = np.histogram(drawn, edge)
+    if not counts.sum():
+        pytest.skip("the law puts nothing into the window")
+    assert mass.sum() == pytest.approx(1.0, rel=1e-12)
+    assert mass == pytest.approx(counts / counts.sum(), abs=2.4 / math.sqrt(counts.sum()))
+
+
+def test_folding_by_axis_is_a_product() -> None:
+    domain = Domain(Interval(0.0, 1.0), WholeLine(window=(-2.0, 2.0)), Circle(1.0, 0.0))
+    edges = domain.grid((4, 5, 6))
+    laws = [Gaussian(0.2, 0.5), Gaussian(), Gaussian(0.9, 0.2)]
+    parts = [
+        law.folded_masses(Domain(axis), (edge,))
+        for law, axis, edge in zip(laws, domain.axes, edges, strict=True)
+    ]
+    expected = np.einsum("i,j,k->ijk", *parts)
+    assert Product(*laws).folded_masses(domain, edges) == pytest.approx(expected, rel=1e-13)
+
+
+def test_folding_mirrors_cells_of_unequal_width() -> None:
+    """On [0, 1], what a law puts on [1, 2] is seen in a mirror."""
+    edge = np.array([0.0, 0.1, 0.4, 1.0])
+    mass = Uniform(1.0, 1.5).folded_masses(Domain(Interval(0.0, 1.0)), (edge,))
+    assert mass == pytest.approx([0.0, 0.0, 1.0])
+    mass = Uniform(-0.3, 0.0).folded_masses(Domain(Interval(0.0, 1.0)), (edge,))
+    assert mass == pytest.approx([1 / 3, 2 / 3, 0.0])

@@ -149,7 +149,7 @@ REFUSALS: list[tuple[Callable[[], object], str]] = [
     (lambda: GridMeasure([[0.0, 1.0, 1.0]], [0.5, 0.5]), "edges of a grid must increase"),
     (lambda: GridMeasure([[0.0, 2.0, 1.0]], [0.5, 0.5]), "edges of a grid must increase"),
     (lambda: GridMeasure([[0.0, np.nan, 1.0]], [0.5, 0.5]), "edges of a grid must increase"),
-    (lambda: GridMeasure(EDGES, [1.5, -0.5]), "must be >= 0, but the smallest is -0.5"),
+    (lambda: GridMeasure(EDGES, [1.5, -0.5]), "must be numbers >= 0, but the smallest is -0.5"),
     (lambda: GridMeasure([], 1.0), "at least one axis"),
     (lambda: GridMeasure([[1.0]], []), "at least one cell"),
 ]

@@ -88,6 +88,11 @@ def test_refusals() -> None:
     problem = network()
     with pytest.raises(wg.InputError, match="particles have none"):
         wg.certificate(problem, problem.initial.particles(0, 10))
+    law = problem.initial.grid(problem.domain.grid((8, 8)))
+    with pytest.raises(wg.InputError, match="total mass 2, but a certificate needs 1"):
+        wg.certificate(problem, wg.GridMeasure(law.edges, 2 * law.mass_on_grid))
+    with pytest.raises(wg.InputError, match="has 1 axes, but the problem has 2"):
+        wg.certificate(problem, wg.Gaussian().grid([np.linspace(-1, 1, 9)]))
     cold = network(temperature=0.0)
     with pytest.raises(wg.InputError, match="temperature above 0"):
         wg.certificate(cold, cold.initial.grid(cold.domain.grid((8, 8))))

@@ -15,7 +15,6 @@ from conftest import network, well
 
 import wgflow as wg
 from wgflow import store
-from wgflow.energy import Energy
 from wgflow.loop import Progress
 
 SOLVERS = {
@@ -73,6 +72,37 @@ def test_a_named_case_is_rebuilt_from_its_file(tmp_path) -> None:
     np.testing.assert_array_equal(again.risk.data.x, problem.risk.data.x)
 
 
+def test_a_problem_changed_after_it_left_its_case_is_not_taken_for_the_case(tmp_path) -> None:
+    problem = wg.get_case("ornstein-uhlenbeck").until(0.1)
+    other = wg.Potential.quadratic((4.0,)) + wg.Entropy(0.2)
+    for changed in ({"energy": other}, {"schedule": lambda time: 2.0}):
+        path = tmp_path / f"{next(iter(changed))}.h5"
+        wg.solve(dataclasses.replace(problem, **changed), wg.ParticleFlow(count=5), output=path)
+        assert wg.load(path).problem is None
+
+
+def test_a_full_disk_at_the_start_keeps_the_file_that_was_to_be_replaced(
+    tmp_path, monkeypatch
+) -> None:
+    path = tmp_path / "run.h5"
+    wg.solve(network(), SOLVERS["sgd"], output=path)
+    kept = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+
+    def full(*arguments: object) -> None:
+        raise wg.FileError("The file cannot be written: no space left on device.")
+
+    monkeypatch.setattr(store, "Writer", full)
+    with pytest.raises(wg.FileError, match="no space"):
+        wg.solve(network(), SOLVERS["sgd"], output=path, replace=True)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == kept
+
+
+def test_a_stop_before_the_first_step_takes_none() -> None:
+    run = wg.solve(network(), SOLVERS["sgd"], progress=lambda progress: True)
+    assert run.status == "interrupted" and run.statistics["steps"] == 0
+    assert run.time.tolist() == [0.0]
+
+
 def test_a_named_case_with_data_of_ones_own_is_rebuilt_with_these(tmp_path) -> None:
     data = wg.Data(np.linspace(0, 3, 9), np.linspace(1, 2, 9) ** 2)
     problem = wg.get_case("motorcycle", data=data).until(0.1)
@@ -124,9 +154,8 @@ def test_progress_is_told_every_step_and_can_stop_the_run(tmp_path) -> None:
 
 
 def test_an_error_in_the_first_step_leaves_no_file(tmp_path) -> None:
-    problem = network(temperature=0.0)
     bad = wg.Potential(lambda x: x[:, 0], lambda x: x[:, 0], "bad")
-    broken = dataclasses.replace(problem, energy=Energy(*problem.energy.terms, bad))
+    broken = dataclasses.replace(network(), energy=network().energy + bad)
     with pytest.raises(wg.InputError, match="The gradient of the term 'bad' has shape"):
         wg.solve(broken, wg.ParticleFlow(count=10), output=tmp_path / "run.h5")
     assert list(tmp_path.iterdir()) == []
@@ -137,7 +166,7 @@ def test_a_file_is_replaced_only_once_the_new_run_has_taken_a_step(tmp_path) -> 
     wg.solve(network(), SOLVERS["sgd"], output=path)
     kept = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     bad = wg.Potential(lambda x: x[:, 0], lambda x: x[:, 0], "bad")
-    broken = dataclasses.replace(network(temperature=0.0), energy=Energy(bad))
+    broken = dataclasses.replace(network(), energy=network().energy + bad)
     with pytest.raises(wg.InputError):
         wg.solve(broken, wg.ParticleFlow(count=10), output=path, replace=True)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == kept

@@ -12,7 +12,7 @@ FLOORS = [
     ("noise", "kernels", "store"),
     ("neuron", "domain", "data", "loss"),
     ("measure",),
-    ("law",),
+    ("law", "dissipation"),
     ("energy",),
     ("grid_energy",),
     ("transport", "problem"),

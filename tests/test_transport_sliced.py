@@ -108,7 +108,6 @@ PLANE, ATOM = cloud(1, 3, dimension=2), Particles(np.zeros((1, 1)))
         (ATOM, ATOM, {"domain": CYLINDER}, "domain has dimension 2"),
         (ATOM, Particles(np.zeros((1, 1)), np.array([1.00001])), {}, "1 and 1.00001"),
         (ATOM, Particles(np.zeros((1, 1)), np.zeros(1)), {}, "masses 1 and 0"),
-        (ATOM, GridMeasure([np.array([0.0, 1.0])], np.full(1, np.nan)), {}, "masses 1 and nan"),
         (ATOM, GridMeasure([np.array([0.0, 1.0])], np.full(1, np.inf)), {}, "masses 1 and inf"),
         (*[Particles(np.zeros((1, 1)), np.zeros(1))] * 2, {}, "positive"),
         (ATOM, Particles(np.array([[np.nan]])), {}, "position nan"),

@@ -5,6 +5,7 @@ settings each solver starts from), `CHECKS`, and `problem(**parameters)`, whose 
 the parameters, their types and defaults, and whose docstring says what the case is.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.util
@@ -14,7 +15,7 @@ import pkgutil
 import traceback
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from wgflow.data import Data, read_data
@@ -85,6 +86,18 @@ class Case:
                     f"The case '{name}' does not define '{part}'; a case needs SOURCE, SOLVERS, "
                     "CHECKS and a function problem."
                 )
+        good = callable(module.problem) and isinstance(module.SOLVERS, Mapping) and module.SOLVERS
+        if not good or not all(isinstance(s, Solver) for s in module.SOLVERS.values()):
+            raise InputError(
+                f"The case '{name}' needs a function problem, and in SOLVERS at least one solver, "
+                "as {'particles': ParticleFlow()}."
+            )
+        for parameter in inspect.signature(module.problem).parameters.values():
+            if parameter.default is inspect.Parameter.empty:
+                raise InputError(
+                    f"The parameter '{parameter.name}' of the case '{name}' has no default; every "
+                    "parameter of problem needs one."
+                )
         self.name = name
         self.source: str = module.SOURCE
         self.solvers: Mapping[str, Solver] = module.SOLVERS
@@ -139,8 +152,15 @@ class Case:
                 raise InputError(
                     f"The case '{self.name}' has no data to replace; leave the data away."
                 )
+            if not isinstance(data, Data | str | pathlib.Path):
+                raise InputError(f"The data are {data!r}, but must be a Data object or a file.")
             extra["data"] = data if isinstance(data, Data) else read_data(data)
         made = self._problem(**values, **extra)
+        if not isinstance(made, Problem):
+            raise InputError(
+                f"The function problem of the case '{self.name}' returned {made!r}, but must "
+                "return a Problem."
+            )
         recorded = {name: values.get(name, held.default) for name, held in allowed.items()}
         if data is not None:
             recorded["data"] = "own" if isinstance(data, Data) else str(data)
@@ -201,8 +221,18 @@ def case_from_file(path: str | pathlib.Path) -> Case:
     if spec is None or spec.loader is None:
         raise InputError(f"The case file '{path}' is not a Python file; its name must end in .py.")
     module = importlib.util.module_from_spec(spec)
-    try:
+    with _errors_of_file(path):
         spec.loader.exec_module(module)
+    case = Case(path.name, module)
+    case.problem = _errors_of_file(path)(case.problem)  # type: ignore[method-assign]
+    return case
+
+
+@contextlib.contextmanager
+def _errors_of_file(path: pathlib.Path) -> Iterator[None]:
+    """Turn errors in a case file into sentences that name the line."""
+    try:
+        yield
     except InputError:
         raise
     except Exception as error:
@@ -211,7 +241,6 @@ def case_from_file(path: str | pathlib.Path) -> Case:
             f"The case file '{path}' ends in an error at line {line}: "
             f"{type(error).__name__}: {error}."
         ) from error
-    return Case(path.name, module)
 
 
 def _line_in(error: BaseException, path: pathlib.Path) -> int | str:

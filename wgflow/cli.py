@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"wgflow: {error}", file=sys.stderr)
         return BAD_INPUT
+    except MemoryError:
+        print("wgflow: This needs more memory than there is; use a smaller size.", file=sys.stderr)
+        return BAD_INPUT
     except KeyboardInterrupt:
         return EXIT_STATUS["interrupted"]
     except BrokenPipeError:
@@ -247,8 +250,9 @@ def _plot(options: argparse.Namespace) -> int:
     from wgflow.plots import run_figure, save_figure  # noqa: PLC0415
     from wgflow.results import load  # noqa: PLC0415
 
+    run = load(options.file)
     output = options.output or str(pathlib.Path(options.file).with_suffix(".png"))
-    save_figure(run_figure(load(options.file)), output, replace=options.force)
+    save_figure(run_figure(run), output, replace=options.force)
     print(f"Wrote {output}")
     return 0
 

@@ -59,6 +59,11 @@ def compare(*runs: Run) -> Comparison:
     """
     if len(runs) < 2:
         raise InputError(f"A comparison needs at least two runs, but {len(runs)} was given.")
+    for run in runs:
+        if not isinstance(run, Run):
+            raise InputError(
+                f"A comparison is made of Run objects, not of {run!r}; wgflow.load reads a file."
+            )
     on_grid = [k for k, run in enumerate(runs) if run.on_grid]
     reference = on_grid[0] if on_grid else 0
     base = runs[reference]
@@ -156,19 +161,28 @@ def _table(comparison: Comparison) -> list[str]:
 
 def _differences(runs: Sequence[Run], base: int) -> list[str]:
     """Return a sentence for every run that is of another problem than the reference."""
-    lines = []
-    expected = runs[base].provenance["parameters"]
+    lines: list[str] = []
+    reference = runs[base].provenance
+    expected = reference["parameters"]
     for run in runs:
         found = run.provenance["parameters"]
+        if _without_horizon(run.provenance["problem"]) == _without_horizon(reference["problem"]):
+            continue
         other = [
             f"{name} = {found.get(name)} instead of {expected.get(name)}"
             for name in sorted({*found, *expected})
             if found.get(name) != expected.get(name)
         ]
-        if run.case != runs[base].case or other:
-            what = ", ".join(other) or f"case {run.case or 'own problem'}"
-            lines.append(f"Beware: {run.solver} solves another problem than ref ({what}).")
+        if run.case == runs[base].case:
+            what = ", ".join(other) or "other energy, domain or schedule"
+        else:
+            what = f"case {run.case or 'own problem'}"
+        lines.append(f"Beware: {run.solver} solves another problem than ref ({what}).")
     return lines
+
+
+def _without_horizon(problem: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in problem.items() if name != "horizon"}
 
 
 def _minimum(run: Run) -> float:

@@ -86,7 +86,10 @@ class Data:
                 raise InputError(
                     "Fresh draws were asked for, but the data are a fixed sample; use fresh=false."
                 )
-            return Data(*self.draw(generator, count))
+            fresh_data = Data(*self.draw(generator, count))
+            if self.weight is not None:
+                fresh_data.weight = np.full(fresh_data.count, self.weight.sum() / fresh_data.count)
+            return fresh_data
         if self.weight is None:
             rows = generator.integers(self.count, size=count)
             return _trusted(self.x[rows], self.y[rows], None)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from wgflow.data import Data
+from wgflow.dissipation import face_dissipation
 from wgflow.errors import InputError, check_number
 from wgflow.kernels import predict, velocity
 from wgflow.loss import Loss, as_loss
@@ -83,10 +84,14 @@ class Risk(Term):
     def __init__(
         self, data: Data, neuron: Neuron, loss: str = "half_squared", scale: float = 1.0
     ) -> None:
+        if not isinstance(data, Data) or not isinstance(neuron, Neuron):
+            raise InputError(
+                f"A risk is made of a Data and a Neuron object, not of {data!r} and {neuron!r}."
+            )
         self.name = "risk"
         self.data, self.neuron = data, neuron
         self.loss: Loss = as_loss(loss)
-        self.scale = check_number("The scale of a risk", scale, above=0)
+        self.scale = check_number("The scale of a risk", scale, above=0, most=1e12)
         self.dimension = neuron.dimension(data.x.shape[1])
         if data.y.shape[1] != neuron.outputs:
             raise InputError(
@@ -182,6 +187,11 @@ class Potential(Term):
         gradient: Callable[[np.ndarray], np.ndarray],
         name: str = "potential",
     ) -> None:
+        if not (callable(value) and callable(gradient) and isinstance(name, str)):
+            raise InputError(
+                "A potential is made of two functions, value and gradient, and a name, not of "
+                f"{value!r}, {gradient!r} and {name!r}."
+            )
         self.name = name
         self._value, self._gradient = value, gradient
         self._description: dict[str, Any] = {"kind": "Potential"}
@@ -189,8 +199,23 @@ class Potential(Term):
     @classmethod
     def quadratic(cls, stiffness: Sequence[float], name: str = "potential") -> "Potential":
         """Return r(theta) = sum_k stiffness_k theta_k^2 / 2, shape of stiffness (D,)."""
+        if isinstance(stiffness, float | int):
+            raise InputError(f"The stiffness is {stiffness}, but must be one number an axis.")
         factor = np.array([check_number("A stiffness", k, least=0) for k in stiffness])
-        term = cls(lambda x: (factor * x**2).sum(axis=1) / 2, lambda x: factor * x, name)
+
+        def fitting(x: np.ndarray) -> np.ndarray:
+            if x.shape[1] != len(factor):
+                raise InputError(
+                    f"The stiffness {factor.tolist()} has {len(factor)} entries, but the domain "
+                    f"has {x.shape[1]} axes; give one number an axis."
+                )
+            return x
+
+        term = cls(
+            lambda x: (factor * fitting(x) ** 2).sum(axis=1) / 2,
+            lambda x: factor * fitting(x),
+            name,
+        )
         term._description = {"kind": "Potential", "stiffness": factor.tolist()}
         return term
 
@@ -223,6 +248,12 @@ class Potential(Term):
         return self._description
 
 
+def negative_entropy(mass: np.ndarray, volume: np.ndarray) -> float:
+    """Return int rho log rho of masses in cells of these volumes, with 0 log 0 = 0."""
+    inside = mass > 0
+    return float(mass[inside] @ np.log(mass[inside] / volume[inside]))
+
+
 class Entropy(_Summand):
     """The entropy lambda int rho log rho; its flow is lambda Laplace rho.
 
@@ -238,9 +269,7 @@ class Entropy(_Summand):
 
     def value(self, measure: GridMeasure) -> float:
         """Return the value for a density that is constant on each cell."""
-        mass, density = measure.mass, measure.density.reshape(-1)
-        inside = mass > 0
-        return float(self.temperature * (mass[inside] @ np.log(density[inside])))
+        return self.temperature * negative_entropy(measure.mass_on_grid, measure.volume)
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "Entropy", "temperature": self.temperature}
@@ -337,40 +366,8 @@ class Energy:
                 return float("nan")
             return float(measure.mass @ (self.gradient(measure.points, couplings) ** 2).sum(axis=1))
         g = self.first_variation(measure.points, couplings).reshape(measure.shape)
-        return _face_dissipation(measure, g, self.temperature, periodic)
+        return face_dissipation(measure, g, self.temperature, periodic)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the terms as plain data, for the results file."""
         return [{"name": s.name, **s.describe()} for s in (*self.terms, *self.internal)]
-
-
-def _face_dissipation(
-    measure: GridMeasure, g: np.ndarray, temperature: float, periodic: Sequence[bool]
-) -> float:
-    """Return sum over faces of L(rho, rho') (mu' - mu)^2 / h^2 times the volume between centres.
-
-    With the chemical potential mu = g + lambda log rho and the logarithmic mean
-    L(a, b) = (a - b) / (log a - log b). At temperature zero L stays the mean of the densities.
-    """
-    density = np.maximum(measure.density, np.finfo(float).tiny)
-    logarithm = np.log(density)
-    total = 0.0
-    for axis, (edge, wraps) in enumerate(zip(measure.edges, periodic, strict=True)):
-        width, centre = np.diff(edge), measure.centres[axis]
-        distance = np.diff(centre)
-        if wraps:
-            distance = np.append(distance, (width[0] + width[-1]) / 2)
-        jumps = []
-        for field in (density, logarithm, g):
-            moved = np.moveaxis(field, axis, -1)
-            following = np.roll(moved, -1, axis=-1) if wraps else moved[..., 1:]
-            jumps.append((moved if wraps else moved[..., :-1], following))
-        (a, b), (log_a, log_b), (g_a, g_b) = jumps
-        close = np.abs(log_b - log_a) < 1e-6
-        gap = np.where(close, 1.0, log_b - log_a)
-        mean = np.where(close, (a + b) / 2, (b - a) / gap)
-        slope = (g_b - g_a + temperature * (log_b - log_a)) / distance
-        area = np.moveaxis(measure.volume, axis, -1) / width
-        area = area if wraps else area[..., :-1]
-        total += float((mean * slope**2 * distance * area).sum())
-    return total

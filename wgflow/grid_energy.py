@@ -5,14 +5,15 @@ outer weights enter a unit linearly and have axes of their own; what is left to 
 activation on the grid of the inner coordinates, an array of samples times inner cells.
 """
 
+import functools
 import string
 from collections.abc import Sequence
 
 import numpy as np
 
-from wgflow.energy import Energy, Potential, Risk
+from wgflow.energy import Energy, Potential, Risk, negative_entropy
 from wgflow.errors import InputError
-from wgflow.measure import cell_volume, grid_points
+from wgflow.measure import cell_centres, cell_volume, grid_points
 
 
 class GridRisk:
@@ -35,10 +36,17 @@ class GridRisk:
         coordinates = grid_points(centres[size:])
         inner, inputs = neuron.inner(coordinates), risk.inputs
         product = inputs @ inner.T
+        self._inner, self._product = inner, product
         self.response = neuron.function.value(product)  # (n, inner cells)
+
+    @functools.cached_property
+    def _tangents(self) -> list[np.ndarray]:
+        """Derivatives of the activation in each inner coordinate, (n, inner cells) each."""
+        neuron, inner, inputs = self.risk.neuron, self._inner, self.risk.inputs
+        product = self._product
         slope = neuron.function.derivative(product)[:, :, np.newaxis] * inputs[:, np.newaxis, :]
         tangent = neuron.pull_back_inner(inner, slope)  # (n, inner cells, coordinates)
-        self.tangents = [np.ascontiguousarray(part) for part in np.moveaxis(tangent, -1, 0)]
+        return [np.ascontiguousarray(part) for part in np.moveaxis(tangent, -1, 0)]
 
     def predict(self, mass: np.ndarray) -> np.ndarray:
         """Return f = s sum over cells of mass * phi, shape (n, k), for masses on the grid."""
@@ -58,7 +66,7 @@ class GridRisk:
     def gradient_gram(self, mass: np.ndarray) -> np.ndarray:
         """Return s^2 int grad phi grad phi^T drho, shape (n k, n k), sample-major."""
         second = self._outer_moments(mass, 2)  # (inner cells, k, k)
-        gram = sum(self._gram(tangent, second) for tangent in self.tangents)
+        gram = sum(self._gram(tangent, second) for tangent in self._tangents)
         if self.outer:
             count = self._outer_moments(mass, 0)
             identity = np.eye(len(self.outer))
@@ -121,7 +129,7 @@ class GridEnergy:
 
     def __init__(self, energy: Energy, edges: Sequence[np.ndarray]) -> None:
         self.energy, self.edges = energy, tuple(edges)
-        centres = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
+        centres = cell_centres(edges)
         self.volume = cell_volume(edges)
         self.temperature = energy.temperature
         points = grid_points(centres)
@@ -130,6 +138,12 @@ class GridEnergy:
         for term in energy.terms:
             if isinstance(term, Potential):
                 values = term.first_variation(points, np.zeros(()))
+                bad = ~np.isfinite(values)
+                if bad.any():
+                    raise InputError(
+                        f"The term '{term.name}' is not finite at {points[bad][0]}; a grid needs a "
+                        "finite value at the centre of every cell."
+                    )
                 self.potential = self.potential + values.reshape(self.volume.shape)
             elif isinstance(term, Risk) and self.risk is None:
                 self.risk = GridRisk(term, centres)
@@ -166,6 +180,4 @@ class GridEnergy:
         total = float((mass * self.potential).sum())
         if self.risk is not None:
             total += self.risk.risk.value(self.risk.predict(mass))
-        inside = mass > 0
-        density = mass[inside] / self.volume[inside]
-        return total + self.temperature * float(mass[inside] @ np.log(density))
+        return total + self.temperature * negative_entropy(mass, self.volume)

@@ -7,8 +7,12 @@ import numpy as np
 from scipy.special import ndtr
 
 from wgflow import noise
+from wgflow.domain import Domain, Interval, WholeLine
 from wgflow.errors import InputError, check_count
-from wgflow.measure import GridMeasure, Particles, cell_volume, grid_points
+from wgflow.measure import GridMeasure, Particles, cell_centres, cell_volume, grid_points
+
+IMAGES = 2
+"""Lengths of an axis beyond either end from which mass is folded back onto a grid."""
 
 
 class Law:
@@ -27,6 +31,43 @@ class Law:
         walls of a window keeps its shape inside.
         """
         raise TypeError(f"{type(self).__name__} cannot be integrated over cells.")
+
+    def folded_masses(self, domain: Domain, edges: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the cell masses on a grid of a domain, scaled to a sum of one.
+
+        What lies beyond the ends of an interval is reflected and what lies beyond a circle is
+        wrapped, up to two lengths of the axis away, as particles are; a window of the whole line
+        cuts.
+
+        Parameters
+        ----------
+        edges
+            As `domain.grid` returns them.
+        """
+        _check_axes(self, edges)
+        copies = range(-IMAGES, IMAGES + 1)
+        folding = [not isinstance(axis, WholeLine) for axis in domain.axes]
+        mirrors = [isinstance(axis, Interval) for axis in domain.axes]
+        extended = list(edges)
+        for k, edge in enumerate(edges):
+            if folding[k]:
+                offset, length = edge - edge[0], edge[-1] - edge[0]
+                mirrored = length - offset[::-1]
+                pieces = [
+                    edge[0] + j * length + (mirrored if mirrors[k] and j % 2 else offset)[:-1]
+                    for j in copies
+                ]
+                extended[k] = np.concatenate([*pieces, [edge[0] + (IMAGES + 1) * length]])
+        mass = self.masses(extended)
+        for k in range(len(edges)):
+            if folding[k]:
+                parts = np.split(mass, len(copies), axis=k)
+                if mirrors[k]:
+                    parts = [
+                        np.flip(p, k) if j % 2 else p for j, p in zip(copies, parts, strict=True)
+                    ]
+                mass = np.sum(parts, axis=0)
+        return mass
 
     def particles(self, seed: int, count: int) -> Particles:
         """Return `count` particles of equal mass; the first ones do not depend on `count`."""
@@ -187,7 +228,7 @@ class Density(Law):
 
     def masses(self, edges: Sequence[np.ndarray]) -> np.ndarray:
         _check_axes(self, edges)
-        points = grid_points([(edge[1:] + edge[:-1]) / 2 for edge in edges])
+        points = grid_points(cell_centres(edges))
         inside = ((points >= self.lower) & (points <= self.upper)).all(axis=1)
         # Outside of the box the function need not be defined.
         found = np.asarray(self.function(points[inside]), dtype=float)

@@ -82,18 +82,19 @@ def solve(
     FileError
         The output exists or cannot be written.
     """
-    for name, value, kind in (("problem", problem, Problem), ("solver", solver, Solver)):
+    context = context or Context()
+    given = (("problem", problem, Problem), ("solver", solver, Solver))
+    for name, value, kind in (*given, ("context", context, Context)):
         if not isinstance(value, kind):
             raise InputError(f"The {name} is {value!r}, but must be a {kind.__name__} object.")
     seed = check_seed(seed)
-    context = context or Context()
     if output is not None:
         store.check_writable(pathlib.Path(output), replace)
     started = clock.monotonic()
     with context.held():
         scheme = solver.prepare(problem, seed, context)
         loop = _Loop(problem, scheme, problem.intervals(solver.step), progress)
-        loop.report(0, 0.0)
+        stop = loop.report(0, 0.0)
         state = scheme.initial()
         snapshot = scheme.observe(state)
         row = loop.diagnostics.row(snapshot, 0.0)
@@ -103,13 +104,16 @@ def solve(
         )
         try:
             recorder.record(0, row)
-            status, reason = loop.march(recorder, state)
-        except BaseException:
+            status, reason = "interrupted", "Stopped on request before the first step."
+            if not stop:
+                status, reason = loop.march(recorder, state)
+        except BaseException as error:
             # Nothing half-written: a file without a single step is removed, any other closed.
             if loop.steps_done == 0:
                 recorder.discard()
             else:
-                recorder.close(loop.final("interrupted", "An error ended the run.", started))
+                reason = f"An error ended the run: {error or type(error).__name__}"
+                recorder.close(loop.final("interrupted", reason, started))
             raise
         return Run(recorder.close(loop.final(status, reason, started)), problem)
 

@@ -69,6 +69,6 @@ LOSSES: dict[str, Loss] = {
 
 def as_loss(name: str) -> Loss:
     """Return the loss of this name, or raise InputError with the names there are."""
-    if name not in LOSSES:
+    if not isinstance(name, str) or name not in LOSSES:
         raise unknown("loss", name, LOSSES)
     return LOSSES[name]

@@ -89,9 +89,9 @@ class GridMeasure:
             )
         if not all((np.diff(edge) > 0).all() for edge in self.edges):
             raise InputError("The edges of a grid must increase along every axis.")
-        if (self.mass_on_grid < 0).any():
+        if not (self.mass_on_grid >= 0).all():
             raise InputError(
-                f"The masses of a grid must be >= 0, but the smallest is "
+                f"The masses of a grid must be numbers >= 0, but the smallest is "
                 f"{self.mass_on_grid.min():g}."
             )
 
@@ -113,7 +113,7 @@ class GridMeasure:
     @functools.cached_property
     def centres(self) -> tuple[np.ndarray, ...]:
         """Cell centres on each axis."""
-        return tuple((edge[1:] + edge[:-1]) / 2 for edge in self.edges)
+        return cell_centres(self.edges)
 
     @functools.cached_property
     def points(self) -> np.ndarray:
@@ -141,6 +141,11 @@ class GridMeasure:
 
 
 Measure = Particles | GridMeasure
+
+
+def cell_centres(edges: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Return the cell centres on each axis."""
+    return tuple((edge[1:] + edge[:-1]) / 2 for edge in edges)
 
 
 def grid_points(centres: Sequence[np.ndarray]) -> np.ndarray:

@@ -46,7 +46,8 @@ class Neuron:
         if isinstance(self.outer, str):
             check_choice("The outer weight of a neuron", self.outer, ("weight", "fixed"))
         else:
-            check_count("The number of outer weights of a neuron", self.outer)
+            outer = check_count("The number of outer weights of a neuron", self.outer)
+            object.__setattr__(self, "outer", outer)
         check_flag("The bias of a neuron", self.bias)
         check_choice("The chart of a neuron", self.chart, ("euclidean", "circle"))
 

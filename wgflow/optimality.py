@@ -206,12 +206,23 @@ def certificate(problem: Problem, measure: Measure) -> Certificate:
     Raises
     ------
     InputError
-        A particle measure, whose entropy is infinite, or a temperature of zero.
+        A particle measure, whose entropy is infinite, a law of other axes or of a mass other than
+        1, or a temperature of zero.
     """
     if not isinstance(measure, GridMeasure):
         raise InputError(
             "A certificate needs a law with a density, but particles have none; pass the "
             "GridMeasure of a grid solver."
+        )
+    if measure.dimension != problem.domain.dimension:
+        raise InputError(
+            f"The law has {measure.dimension} axes, but the problem has "
+            f"{problem.domain.dimension}; pass a law of this problem."
+        )
+    total = float(measure.mass.sum())
+    if not abs(total - 1) < 1e-6:
+        raise InputError(
+            f"The law has the total mass {total:g}, but a certificate needs 1; divide by it."
         )
     dual = Dual(problem.energy, measure.edges)
     value = dual.on_grid.value(measure.mass_on_grid)

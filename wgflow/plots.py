@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter
 
 from wgflow import store
 from wgflow.domain import Domain
-from wgflow.errors import FileError
+from wgflow.errors import FileError, InputError
 from wgflow.measure import GridMeasure, Particles
 from wgflow.run import Run
 
@@ -24,7 +24,14 @@ MOST_POINTS = 4000
 
 
 def run_figure(run: Run) -> Figure:
-    """Return a figure of one run: risk, energies, gap and the law, and the fit if there is one."""
+    """Return a figure of one run: risk, energies, gap and the law, and the fit if there is one.
+
+    Raises
+    ------
+    InputError
+        The run holds no save.
+    """
+    _check_saves([run])
     figure = Figure(figsize=(11, 7.5), layout="constrained")
     figure.suptitle(f"{run.label} ({run.status})")
     panels = figure.subplots(2, 2).ravel()
@@ -43,9 +50,10 @@ def run_figure(run: Run) -> Figure:
 
 def comparison_figure(runs: Sequence[Run]) -> Figure:
     """Return a figure of several runs: risk, the fit, and each cloud over the grid density."""
+    _check_saves(runs)
     grid = next((run for run in runs if run.on_grid), None)
     clouds = [(k, run) for k, run in enumerate(runs) if not run.on_grid]
-    laws = max(1, len(clouds)) if grid is None or clouds else 1
+    laws = max(1, len(clouds))
     figure = Figure(figsize=(11, 4.2 * (1 + (laws + 1) // 2)), layout="constrained")
     case = runs[0].case or "own problem"
     figure.suptitle(f"{case}: {', '.join(run.solver for run in runs)}")
@@ -76,6 +84,12 @@ def comparison_figure(runs: Sequence[Run]) -> Figure:
     return figure
 
 
+def _check_saves(runs: Sequence[Run]) -> None:
+    for run in runs:
+        if len(run.time) == 0:
+            raise InputError(f"{run!r} holds no save yet; there is nothing to draw.")
+
+
 def save_figure(figure: Figure, path: str | pathlib.Path, *, replace: bool = False) -> None:
     """Write a figure to a file whose ending names the format: .png, .pdf or .svg.
 
@@ -91,7 +105,8 @@ def save_figure(figure: Figure, path: str | pathlib.Path, *, replace: bool = Fal
         )
     store.check_writable(path, replace)
     try:
-        figure.savefig(path, dpi=150)
+        with store.renamed(path) as temporary:
+            figure.savefig(temporary, dpi=150, format=path.suffix[1:].lower())
     except OSError as error:
         raise FileError(f"The figure '{path}' cannot be written: {error.strerror}.") from error
 
@@ -252,9 +267,7 @@ def _frame(panel: Axes, axes: list[dict], measure: object, beneath: object) -> N
     """Show the part of the plane that holds the mass."""
     law = beneath if isinstance(beneath, GridMeasure) else measure
     domain = Domain.from_description(axes)
-    for axis, (name, kept) in enumerate(zip(domain.names, domain.axes, strict=True)):
-        if axis > 1:
-            break
+    for axis, kept in enumerate(domain.axes[:2]):
         limits = kept.window
         if isinstance(law, Particles) and limits is None:
             limits = tuple(np.quantile(law.position[:, axis], [0.001, 0.999]))
@@ -262,5 +275,5 @@ def _frame(panel: Axes, axes: list[dict], measure: object, beneath: object) -> N
             reached = np.flatnonzero(law.marginal(axis) > 1e-5)
             edge = law.edges[axis]
             limits = (edge[reached[0]], edge[reached[-1] + 1]) if len(reached) else limits
-        if limits is not None and name:
+        if limits is not None:
             (panel.set_xlim if axis == 0 else panel.set_ylim)(*limits)

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ Schedule = Callable[[float], float]
 
 MOST_SAVES = 1_000_000
 """More save times than this are taken for a mistake."""
+MOST_STEPS = 1e9
+"""More steps than this between two saves are, too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +104,10 @@ class Problem:
                 f"The neuron has {risk.dimension} parameters for these data, but the domain has "
                 f"{dimension} axes ({', '.join(self.domain.names)}); give one axis a parameter."
             )
+        if self.schedule is not None and not callable(self.schedule):
+            raise InputError(
+                f"The schedule of a problem is {self.schedule!r}, but must be a function of time."
+            )
         for time in self.save_times or ():
             self.rate(time)
 
@@ -129,9 +135,15 @@ class Problem:
 
     def intervals(self, step: float) -> list[SaveInterval]:
         """Return the save intervals, each cut into ceil(length / step) equal steps."""
-        times = np.asarray(self.save_times)
+        times = list(self.save_times or ())
         plan, first = [], 0
         for start, stop in itertools.pairwise(times):
+            # Not divided yet: the ratio may overflow.
+            if not stop - start < MOST_STEPS * step:
+                raise InputError(
+                    f"Steps of {step:g} between t = {start:g} and {stop:g} are over a billion; "
+                    "choose a longer step."
+                )
             # A ratio a rounding error above a whole number must not cost a step.
             count = max(1, math.ceil((stop - start) / step - 1e-9))
             plan.append(SaveInterval(float(start), float(stop), first, count))
@@ -146,12 +158,12 @@ class Problem:
         horizon = check_number("The horizon", horizon, above=0)
         times = list(self.save_times or ())
         spacing = times[-1] - times[-2]
-        more = math.ceil((horizon - self.horizon) / spacing - 1e-9)
-        if more > MOST_SAVES:
+        if not horizon - self.horizon < MOST_SAVES * spacing:
             raise InputError(
                 f"The horizon {horizon:g} asks for more than a million save times, {spacing:g} "
                 "apart; choose a shorter one, or save less often first."
             )
+        more = math.ceil((horizon - self.horizon) / spacing - 1e-9)
         times += [self.horizon + k * spacing for k in range(1, more)]
         kept = [t for t in times if t < horizon * (1 - 1e-12)]
         return dataclasses.replace(self, horizon=horizon, save_times=kept)
@@ -182,7 +194,7 @@ class Problem:
 def _save_times(times: Sequence[float] | None, horizon: float) -> tuple[float, ...]:
     if times is None:
         return tuple(np.linspace(0.0, horizon, 11).tolist())
-    if isinstance(times, float | int | str):
+    if not isinstance(times, Iterable) or isinstance(times, str):
         raise InputError(f"The save times are {times!r}, but must be a sequence of times.")
     values = [check_number("A save time", t, least=0, most=horizon) for t in times]
     if any(b <= a for a, b in itertools.pairwise(values)):

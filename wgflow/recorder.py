@@ -11,6 +11,7 @@ import numpy as np
 
 from wgflow import store
 from wgflow.energy import Risk
+from wgflow.errors import InputError
 from wgflow.measure import GridMeasure
 from wgflow.optimality import Dual
 from wgflow.problem import Problem
@@ -29,6 +30,7 @@ class Diagnostics:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._dual: Dual | None = None
+        self._without_dual = False
 
     def row(self, snapshot: Snapshot, time: float) -> Row:
         """Return the values to record of one snapshot."""
@@ -55,8 +57,13 @@ class Diagnostics:
         """Return the optimality gap: on a grid, at positive temperature, of a convex energy."""
         if not isinstance(measure, GridMeasure) or self.problem.temperature == 0:
             return float("nan")
+        if self._dual is None and not self._without_dual:
+            try:
+                self._dual = Dual(self.problem.energy, measure.edges)
+            except InputError:
+                self._without_dual = True  # a term of one's own, of unknown convexity
         if self._dual is None:
-            self._dual = Dual(self.problem.energy, measure.edges)
+            return float("nan")
         return self._dual.gap(measure.mass_on_grid)
 
 
@@ -174,10 +181,14 @@ class FileRecorder:
         store.check_writable(self.path, replace)
         # What is replaced is put aside until the new run has taken a step.
         self._aside = [(p, p.with_name(f".{p.name}.{os.getpid()}.replaced")) for p in self._files]
-        for file, kept in self._aside:
-            if file.exists():
-                file.rename(kept)
-        self._writer = store.Writer(self.path, dataset)
+        try:
+            for file, kept in self._aside:
+                if file.exists():
+                    file.rename(kept)
+            self._writer = store.Writer(self.path, dataset)
+        except BaseException:
+            self._put_back()
+            raise
         self._last_checkpoint = time.monotonic()
 
     @property
@@ -212,8 +223,12 @@ class FileRecorder:
     def discard(self) -> None:
         """Remove the files, and put back those that they replaced."""
         self._writer.close()
-        for file, kept in self._aside:
+        for file in self._files:
             file.unlink(missing_ok=True)
+        self._put_back()
+
+    def _put_back(self) -> None:
+        for file, kept in self._aside:
             if kept.exists():
                 kept.rename(file)
 

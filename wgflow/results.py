@@ -1,13 +1,14 @@
 """Reading a run back, with its problem where that can be rebuilt."""
 
 import dataclasses
+import json
 import os
 
 from wgflow.case import find_case
 from wgflow.data import Data
-from wgflow.domain import Domain
 from wgflow.errors import InputError
 from wgflow.problem import Problem
+from wgflow.recorder import as_json
 from wgflow.run import Run, read_run
 
 
@@ -44,7 +45,8 @@ def _rebuilt(run: Run) -> Problem | None:
     except InputError:
         # A case, or parameters of it, that this version does not have: the numbers still stand.
         return None
-    if problem.domain.describe() != Domain.from_description(run.axes).describe():
-        return None
     times = run.dataset.variables["time"].data.tolist()
-    return dataclasses.replace(problem, horizon=times[-1], save_times=times)
+    problem = dataclasses.replace(problem, horizon=times[-1], save_times=times)
+    # A problem that was changed after it left its case, or a case that has changed since.
+    same = json.loads(as_json(problem.describe())) == run.provenance["problem"]
+    return problem if same else None

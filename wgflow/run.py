@@ -136,13 +136,13 @@ class Run:
             There is no such save.
         """
         saves = len(self._rows)
-        if not -saves <= index < saves:
+        if not isinstance(index, int | np.integer) or not -saves <= index < saves:
             raise InputError(f"There is no save number {index}; the run has {saves} of them.")
-        held = self.dataset.variables
+        held, row = self.dataset.variables, self._rows[index]
         if not self.on_grid:
-            return Particles(self._along_time("position")[index], held["particle_mass"].data)
+            return Particles(held["position"].data[row], held["particle_mass"].data)
         edges = [held[f"{axis['name']}_edge"].data for axis in self.axes]
-        return GridMeasure(edges, self._along_time("mass_on_grid")[index])
+        return GridMeasure(edges, held["mass_on_grid"].data[row])
 
     @property
     def statistics(self) -> dict[str, float]:

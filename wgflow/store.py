@@ -122,6 +122,8 @@ def check_writable(path: pathlib.Path, replace: bool = False) -> None:
         raise FileError(f"The file '{path}' cannot be written: {reason}.") from error
     if path.is_dir():
         raise FileError(f"The output '{path}' is a folder; give the name of a file.")
+    if path.exists() and not path.is_file():
+        raise FileError(f"The output '{path}' is not a regular file; choose another name.")
     if path.exists() and not replace:
         raise FileError(
             f"The file '{path}' exists already; choose another name, remove it, or pass --force "
@@ -146,7 +148,7 @@ def write(path: str | os.PathLike[str], dataset: Dataset, *, replace: bool = Fal
     check_writable(target, replace)
     with (
         _as_file_error(f"The file '{target}' cannot be written"),
-        _renamed(target) as temporary,
+        renamed(target) as temporary,
         h5py.File(temporary, "x", locking=False, track_order=True) as file,
     ):
         _write_all(file, dataset)
@@ -189,7 +191,7 @@ def write_checkpoint(
 ) -> None:
     """Replace a checkpoint file in one stroke, flushed to the disk before it is renamed."""
     target = pathlib.Path(path)
-    with _as_file_error(f"The file '{target}' cannot be written"), _renamed(target) as temporary:
+    with _as_file_error(f"The file '{target}' cannot be written"), renamed(target) as temporary:
         with h5py.File(temporary, "x", locking=False) as file:
             for name, array in arrays.items():
                 file.create_dataset(name, data=array)
@@ -256,7 +258,7 @@ def _opened(path: pathlib.Path) -> Iterator[h5py.File]:
 
 
 @contextlib.contextmanager
-def _renamed(target: pathlib.Path) -> Iterator[pathlib.Path]:
+def renamed(target: pathlib.Path) -> Iterator[pathlib.Path]:
     """Give a temporary name in the same folder; rename on success, remove on failure."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     temporary.unlink(missing_ok=True)
