@@ -15,7 +15,13 @@ release = version = metadata["metadata"]["version"]
 author = metadata["metadata"]["author"]
 copyright = author
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "from_code"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # formulas are set without a network
+    "from_code",
+]
 napoleon_google_docstring = False
 napoleon_preprocess_types = False
 autodoc_member_order = "bysource"

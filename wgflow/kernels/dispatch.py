@@ -33,7 +33,7 @@ def predict(
     With `mass` it is the sum of mass_j outer_j sigma(inner_j . x_i). A named activation with at
     most 16 inputs and 16 outputs runs in a compiled kernel without O(m n) memory, the rest in NumPy
     by blocks; the first call for an activation and these two numbers compiles for a second or two.
-    Everything is dimensionless. Source: equation (1) of Mei, Montanari and Nguyen, A mean field
+    Everything is dimensionless. Source: Mei, Montanari and Nguyen, A mean field
     view of the landscape of two-layer neural networks, PNAS 115 (2018).
 
     Parameters
