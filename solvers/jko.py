@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from wgflow.errors import InputError, check_count, check_number
-from wgflow.problem import Problem
+from wgflow.problem import Problem, SaveInterval
 from wgflow.solver import Context, Scheme, Solver
 from wgflow.solvers.jko_entropic import EntropicScheme
 
@@ -88,8 +88,8 @@ class JKO(Solver):
         if shape is None:
             shape = self._default_shape(problem)
         edges = problem.domain.grid(shape)
-        for step, spread in _spreads(problem, self.step):
-            _check_width(problem, edges, spread, step, self.step)
+        for interval, spread in _spreads(problem, self.step):
+            _check_width(problem, edges, interval, spread, self.step)
         return EntropicScheme(problem, edges, self.tolerance, self.max_iterations)
 
     def _default_shape(self, problem: Problem) -> tuple[int, ...]:
@@ -110,25 +110,32 @@ class JKO(Solver):
         return tuple(math.ceil(count) for count in cells)
 
 
-def _spreads(problem: Problem, longest: float) -> Iterator[tuple[float, float]]:
-    """Give every distinct step tau of a run with tau xi, xi taken in its middle."""
+def _spreads(problem: Problem, longest: float) -> Iterator[tuple[SaveInterval, float]]:
+    """Give tau xi of every distinct step of a run, xi taken in the middle of the step."""
     for interval in problem.intervals(longest):
         count = 1 if problem.schedule is None else interval.count
         for index in range(interval.first, interval.first + count):
             middle = interval.time(index) + interval.step / 2
-            yield interval.step, interval.step * problem.rate(middle)
+            yield interval, interval.step * problem.rate(middle)
 
 
 def _check_width(
-    problem: Problem, edges: tuple[np.ndarray, ...], spread: float, step: float, longest: float
+    problem: Problem,
+    edges: tuple[np.ndarray, ...],
+    interval: SaveInterval,
+    spread: float,
+    longest: float,
 ) -> None:
     """Raise InputError if the kernel of variance 2 lambda spread is too narrow for the cells.
 
     Parameters
     ----------
-    spread, step, longest
-        tau xi, the step tau taken, and the step that was asked for.
+    interval
+        The time between two saves, with its step tau.
+    spread, longest
+        tau xi, and the step that was asked for.
     """
+    step = interval.step
     width = math.sqrt(2 * problem.temperature * spread)
     for name, edge in zip(problem.domain.names, edges, strict=True):
         cell = edge[1] - edge[0]
@@ -140,13 +147,11 @@ def _check_width(
         if width < NARROWEST * cell * (1 - 1e-9):
             longer = math.ceil(step * (NARROWEST * cell / width) ** 2 * 1e4) / 1e4
             finer = math.ceil(NARROWEST * (edge[-1] - edge[0]) / width)
-            remedy = f"use step={longer:g} or longer"
-            cut = ""
-            if longest >= longer:
+            cut, remedy = "", f"use step={longer:g} or longer"
+            if step < longest * (1 - 1e-9):
                 cut = f" (step={longest:g}, cut to divide the time between two saves)"
-                remedy = f"store results at least {longer:g} apart"
-            elif step < longest * (1 - 1e-9):
-                remedy += " and store results no more often than that"
+            if longer > interval.stop - interval.start:
+                remedy += f" and store results at least {longer:g} apart (--save-every)"
             raise InputError(
                 f"With steps of {step:g}{cut} the heat kernel is {width:.3g} wide, "
                 f"{width / cell:.2f} cells of axis '{name}' ({len(edge) - 1} cells), but must span "

@@ -154,8 +154,12 @@ def test_a_kernel_narrower_than_its_cells_is_refused_with_values_that_work() -> 
 
 def test_a_step_cut_by_the_save_times_is_named() -> None:
     problem = well(temperature=0.01).save_every(0.01)
-    with pytest.raises(wg.InputError, match=r"cut to divide the time between two saves"):
+    message = r"cut to divide the time between two saves.*store results at least 0.\d+ apart"
+    with pytest.raises(wg.InputError, match=message) as error:
         wg.solve(problem, wg.JKO(step=0.5, shape=128))
+    apart = float(str(error.value).split("at least ")[2].split(" apart")[0])
+    again = problem.until(2 * apart).save_every(apart)
+    assert wg.solve(again, wg.JKO(step=apart, shape=128)).status == "finished"
 
 
 def test_refusals() -> None:
