@@ -8,10 +8,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 
-def log_heat_kernel(
-    centres: np.ndarray, lower: float, length: float, variance: float, periodic: bool
-) -> np.ndarray:
-    """Return log K[i, j] for unit steps in x_i - x_j, up to a constant that every row shares.
+def log_heat_kernel(cells: int, length: float, variance: float, periodic: bool) -> np.ndarray:
+    """Return log K[i, j] between the centres of equal cells, up to one constant for all entries.
 
     On a circle the Gaussian is wrapped; on an interval it is reflected at both ends (Neumann), so
     that the uniform density stays put. Narrow kernels are summed over images, wide ones by their
@@ -19,18 +17,15 @@ def log_heat_kernel(
 
     Parameters
     ----------
-    centres
-        Cell centres, shape (N,), equally spaced.
-    lower, length
-        Of the axis.
+    cells, length
+        Number of cells, and the length of the axis.
     variance
         2 lambda tau, the variance of the Gaussian; in the units of the axis, squared.
     """
-    count = len(centres)
-    # A reflected interval is half a circle of twice the length. Cells are equally spaced, so that
-    # x_i - x_j and x_i + x_j - 2 lower are whole multiples of their width.
+    # A reflected interval is half a circle of twice the length. Distances between centres, and
+    # between centres and their images behind the walls, are whole multiples of a cell.
     period = length if periodic else 2 * length
-    distance = length / count * np.arange(2 * count)
+    distance = length / cells * np.arange(2 * cells)
     if variance < (period / 2) ** 2:
         images = distance + period * np.arange(-6, 7)[:, np.newaxis]
         table = logsumexp(-(images**2) / (2 * variance), axis=0)
@@ -38,7 +33,7 @@ def log_heat_kernel(
         frequency = 2 * np.pi / period * np.arange(1, 9)
         decay = np.exp(-(frequency**2) * variance / 2)
         table = np.log(1 + 2 * np.cos(distance[:, np.newaxis] * frequency) @ decay)
-    cell = np.arange(count)
+    cell = np.arange(cells)
     direct = table[np.abs(cell[:, np.newaxis] - cell)]
     if periodic:
         return direct

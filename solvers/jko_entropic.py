@@ -116,13 +116,7 @@ class EntropicScheme(Scheme):
     def _make_log_kernels(self, spread: float) -> tuple[np.ndarray, ...]:
         variance = 2 * self.problem.temperature * spread
         return tuple(
-            log_heat_kernel(
-                (edge[1:] + edge[:-1]) / 2,
-                edge[0],
-                edge[-1] - edge[0],
-                variance,
-                isinstance(axis, Circle),
-            )
+            log_heat_kernel(len(edge) - 1, edge[-1] - edge[0], variance, isinstance(axis, Circle))
             for axis, edge in zip(self.problem.domain.axes, self.edges, strict=True)
         )
 
