@@ -8,10 +8,12 @@ import sys
 import time
 
 import h5py
+import numba
 import numpy as np
 import pytest
 import xarray
 from conftest import network, well
+from threadpoolctl import threadpool_info
 
 import wgflow as wg
 from wgflow import store
@@ -26,14 +28,26 @@ SOLVERS = {
 
 @pytest.mark.parametrize("name", SOLVERS)
 def test_same_bits_on_one_and_two_threads(name: str) -> None:
+    counts = (1, min(2, numba.config.NUMBA_NUM_THREADS))
     runs = [
         wg.solve(network(), SOLVERS[name], seed=3, context=wg.Context(threads=threads))
-        for threads in (1, 2)
+        for threads in counts
     ]
     for variable in ("position", "mass_on_grid", "prediction", "energy", "dissipation"):
         first, second = (run.dataset.variables.get(variable) for run in runs)
         if first is not None and second is not None:
             assert first.data.tobytes() == second.data.tobytes(), variable
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one core only")
+def test_a_context_holds_its_threads_and_one_for_blas() -> None:
+    before = numba.get_num_threads()
+    for threads in (1, 2):
+        with wg.Context(threads=threads).held():
+            assert numba.get_num_threads() == threads
+            pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+            assert pools and all(pool["num_threads"] == 1 for pool in pools)
+        assert numba.get_num_threads() == before
 
 
 @pytest.mark.parametrize("name", ["particles", "sgd"])
