@@ -45,7 +45,7 @@ class JKO(Solver):
         Cells on each axis; by default 256, 64 or 32 in one, two or three dimensions, or as many
         as the kernel needs to span 0.85 cells.
     tolerance
-        On the predictions, relative to the largest target; of the inner iteration.
+        Of the inner iteration: on the predictions, relative to the largest target (at least 1).
     max_iterations
         The most inner iterations a step may take.
 

@@ -26,6 +26,7 @@ from wgflow.solvers import solver_type
 
 ALIASES = {"lambda": "temperature"}
 """Names of parameters that users of the field write but Python cannot."""
+FOLDER = pathlib.Path(__file__).parent / "cases"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,9 +190,6 @@ def settings_of(kind: type[Solver]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
-FOLDER = pathlib.Path(__file__).parent / "cases"
-
-
 def list_cases() -> list[str]:
     """Return the names of all cases."""
     found = pkgutil.iter_modules([str(FOLDER)])
@@ -223,9 +221,10 @@ def case_from_file(path: str | pathlib.Path) -> Case:
     module = importlib.util.module_from_spec(spec)
     with _errors_of_file(path):
         spec.loader.exec_module(module)
-    case = Case(path.name, module)
-    case.problem = _errors_of_file(path)(case.problem)  # type: ignore[method-assign]
-    return case
+    made = getattr(module, "problem", None)
+    if callable(made):
+        vars(module)["problem"] = _errors_of_file(path)(made)
+    return Case(path.name, module)
 
 
 @contextlib.contextmanager

@@ -34,17 +34,15 @@ class GridRisk:
         self.shape = tuple(len(c) for c in centres)
         self.outer = tuple(centres[:size])
         coordinates = grid_points(centres[size:])
-        inner, inputs = neuron.inner(coordinates), risk.inputs
-        product = inputs @ inner.T
-        self._inner, self._product = inner, product
-        self.response = neuron.function.value(product)  # (n, inner cells)
+        self._inner = neuron.inner(coordinates)
+        self.response = neuron.function.value(risk.inputs @ self._inner.T)  # (n, inner cells)
 
     @functools.cached_property
     def _tangents(self) -> list[np.ndarray]:
         """Derivatives of the activation in each inner coordinate, (n, inner cells) each."""
         neuron, inner, inputs = self.risk.neuron, self._inner, self.risk.inputs
-        product = self._product
-        slope = neuron.function.derivative(product)[:, :, np.newaxis] * inputs[:, np.newaxis, :]
+        derivative = neuron.function.derivative(inputs @ inner.T)
+        slope = derivative[:, :, np.newaxis] * inputs[:, np.newaxis, :]
         tangent = neuron.pull_back_inner(inner, slope)  # (n, inner cells, coordinates)
         return [np.ascontiguousarray(part) for part in np.moveaxis(tangent, -1, 0)]
 
@@ -155,7 +153,7 @@ class GridEnergy:
 
     @property
     def scale(self) -> float:
-        """The largest |prediction| that errors are measured against, at least 1."""
+        """The largest |target|, at least 1, that errors of predictions are measured against."""
         if self.risk is None:
             return 1.0
         return max(1.0, float(np.abs(self.risk.risk.data.y).max()))

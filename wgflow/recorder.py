@@ -3,7 +3,7 @@
 import json
 import os
 import pathlib
-import time
+import time as clock
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -189,7 +189,7 @@ class FileRecorder:
         except BaseException:
             self._put_back()
             raise
-        self._last_checkpoint = time.monotonic()
+        self._last_checkpoint = clock.monotonic()
 
     @property
     def _files(self) -> tuple[pathlib.Path, pathlib.Path]:
@@ -201,12 +201,12 @@ class FileRecorder:
         if index > 0:
             self._forget()
 
-    def checkpoint(self, state: State, time_: float, index: int, *, last: bool) -> None:
+    def checkpoint(self, state: State, time: float, index: int, *, last: bool) -> None:
         """Store what is needed to go on from here, unless the last one is fresh."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if last or now - self._last_checkpoint >= CHECKPOINT_SECONDS:
             self._last_checkpoint = now
-            attributes = {**self._identity, "time": time_, "index": index}
+            attributes = {**self._identity, "time": time, "index": index}
             store.write_checkpoint(self.checkpoint_path, state, attributes)
 
     def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
