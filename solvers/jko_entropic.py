@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-from scipy.linalg import lu_factor, lu_solve
 from scipy.optimize import minimize
 
 from wgflow.domain import Circle
@@ -46,20 +45,20 @@ class EntropicScheme(Scheme):
     def advance(self, state: State, time: float, index: int, dt: float) -> Step:
         """Return the outcome of one minimizing movement."""
         spread = dt * self.problem.rate(time + dt / 2)
-        movement = Movement(self.on_grid, state["log_mass"], self.log_kernels(spread))
-        start = self.on_grid.predict(np.exp(state["log_mass"]))
-        if self.on_grid.risk is None:
+        grid = self.on_grid
+        movement = Movement(grid, state["log_mass"], self.log_kernels(spread))
+        start = grid.couple(np.exp(state["log_mass"]))
+        if grid.size == 0:
             return Step({"log_mass": movement.end(start)})
-        tolerance = self.tolerance * self.on_grid.scale
 
         def accelerated(first: np.ndarray) -> FixedPoint:
             law = np.exp(movement.end(first))
-            factors = lu_factor(self._newton_matrix(law, first, spread))
+            correction = grid.correction(law, first, spread, 2 * grid.temperature)
             return anderson(
-                lambda flat: movement.mismatch(flat.reshape(start.shape)).reshape(-1),
-                lambda error: lu_solve(factors, error),
-                first.reshape(-1),
-                tolerance,
+                lambda scaled: movement.mismatch(scaled * grid.scale) / grid.scale,
+                lambda error: correction(error * grid.scale) / grid.scale,
+                first / grid.scale,
+                self.tolerance,
                 self.max_iterations,
             )
 
@@ -76,7 +75,7 @@ class EntropicScheme(Scheme):
                 "or a larger max_iterations."
             )
         return Step(
-            {"log_mass": movement.end(solution.point.reshape(start.shape))},
+            {"log_mass": movement.end(solution.point * grid.scale)},
             status,
             iterations=movement.evaluations,
             evaluations=movement.evaluations,
@@ -87,32 +86,6 @@ class EntropicScheme(Scheme):
         """Return the law on the grid."""
         return Snapshot(GridMeasure(self.edges, np.exp(state["log_mass"])))
 
-    def _newton_matrix(self, mass: np.ndarray, prediction: np.ndarray, spread: float) -> np.ndarray:
-        """Return I + H diag(c) loss'', (n k, n k), for the response H of the predictions.
-
-        A change dg of the first variation displaces mass by -tau grad dg in a short step, hence
-        A = tau s^2 int grad phi grad phi^T drho; in a long one, which forgets where it started,
-        it reweights the law by exp(-dg / epsilon), hence B = Cov(s phi) / epsilon, which bounds
-        the response for any step (total variance). H is their parallel sum A (A + B)^-1 B, which
-        is the smaller of the two where they differ much.
-        """
-        assert self.on_grid.risk is not None
-        risk = self.on_grid.risk.risk
-        response = spread * self.on_grid.risk.gradient_gram(mass)
-        mean = self.on_grid.risk.predict(mass).reshape(-1)
-        bound = self.on_grid.risk.second_moment(mass) - np.outer(mean, mean)
-        bound /= 2 * self.problem.temperature
-        total = response + bound
-        # Samples with equal inputs make both singular in the same directions.
-        total[np.diag_indices(len(total))] += 1e-15 * np.trace(total) + np.finfo(float).tiny
-        response = response @ np.linalg.solve(total, bound)
-        curvature = risk.loss.hessian(prediction, risk.data.y)
-        curvature = risk.data.weights[:, None, None] * curvature
-        samples, outputs = prediction.shape
-        blocks = response.reshape(-1, samples, outputs)
-        product = np.einsum("anc,ncd->and", blocks, curvature).reshape(response.shape)
-        return np.eye(len(product)) + product
-
     def _make_log_kernels(self, spread: float) -> tuple[np.ndarray, ...]:
         variance = 2 * self.problem.temperature * spread
         return tuple(
@@ -122,7 +95,7 @@ class EntropicScheme(Scheme):
 
 
 class Movement:
-    """One minimizing movement from a law, as a function of trial predictions (n, k)."""
+    """One minimizing movement from a law, as a function of a trial coupling z."""
 
     def __init__(
         self, on_grid: GridEnergy, log_old: np.ndarray, log_kernels: tuple[np.ndarray, ...]
@@ -132,54 +105,48 @@ class Movement:
         self.evaluations = 0
         self._last: tuple[np.ndarray, np.ndarray] | None = None
 
-    def _pair(self, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return log pi at a residual p, and log K[exp(-g_p / epsilon)]."""
+    def _pair(self, coupling: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return log pi at a coupling z, and log K[exp(-g_z / epsilon)]."""
         self.evaluations += 1
-        factor = -self.on_grid.first_variation(residual) / self.epsilon
+        factor = -self.on_grid.first_variation(coupling) / self.epsilon
         spread = _smooth(factor, self.log_kernels)
         return factor + _smooth(self.log_old - spread, self.log_kernels), spread
 
-    def end(self, prediction: np.ndarray) -> np.ndarray:
-        """Return log pi, the law that the movement ends at if these predictions are right."""
-        if self._last is None or not np.array_equal(self._last[0], prediction):
-            pair = self._pair(self.on_grid.residual(prediction))
-            self._last = (prediction.copy(), pair[0])
+    def end(self, coupling: np.ndarray) -> np.ndarray:
+        """Return log pi, the law that the movement ends at if this coupling is right."""
+        if self._last is None or not np.array_equal(self._last[0], coupling):
+            self._last = (coupling.copy(), self._pair(coupling)[0])
         return self._last[1]
 
-    def mismatch(self, prediction: np.ndarray) -> np.ndarray:
-        """Return the predictions of that law less the trial ones; 0 at the solution."""
-        return self.on_grid.predict(np.exp(self.end(prediction))) - prediction
+    def mismatch(self, coupling: np.ndarray) -> np.ndarray:
+        """Return the coupling of that law less the trial one; 0 at the solution."""
+        return self.on_grid.couple(np.exp(self.end(coupling))) - coupling
 
-    def climb(self, prediction: np.ndarray, most: int) -> np.ndarray:
-        """Return predictions near the solution, by L-BFGS on the dual of the movement,
+    def climb(self, coupling: np.ndarray, most: int) -> np.ndarray:
+        """Return a coupling near the solution, by L-BFGS on the dual of the movement,
 
-            D(p) = - sum_i c_i loss*(p_i; y_i) - epsilon int log K[exp(-g_p / epsilon)] drho_k,
+            D(z) = E(z) - <E'(z), z> - epsilon int log K[exp(-g_z / epsilon)] drho_k,
 
-        a concave function whose gradient is c (f_pi - loss*'(p)).
+        whose gradient is E''(z) (z[pi] - z).
         """
-        assert self.on_grid.risk is not None
-        risk = self.on_grid.risk.risk
-        weights, target, loss = risk.data.weights[:, np.newaxis], risk.data.y, risk.loss
-        root = np.sqrt(np.maximum(weights, np.finfo(float).tiny))
-        old = np.exp(self.log_old)
+        grid, old = self.on_grid, np.exp(self.log_old)
 
         def descent(scaled: np.ndarray) -> tuple[float, np.ndarray]:
-            residual = scaled.reshape(target.shape) / root
-            log_new, spread = self._pair(residual)
-            value = -(weights[:, 0] @ loss.conjugate(residual, target))
-            value -= self.epsilon * (old * spread).sum()
-            reached = self.on_grid.predict(np.exp(log_new))
-            slope = weights * (reached - loss.conjugate_derivative(residual, target)) / root
-            return -value, -slope.reshape(-1)
+            trial = scaled * grid.scale
+            log_new, spread = self._pair(trial)
+            value = grid.coupled_value(trial) - float(grid.slope(trial) @ trial)
+            value -= self.epsilon * float((old * spread).sum())
+            ascent = grid.hessian(trial)(grid.couple(np.exp(log_new)) - trial)
+            return -value, -ascent * grid.scale
 
         found = minimize(
             descent,
-            (root * self.on_grid.residual(prediction)).reshape(-1),
+            coupling / grid.scale,
             jac=True,
             method="L-BFGS-B",
             options={"maxcor": 20, "gtol": 1e-13, "ftol": 0.0, "maxiter": most, "maxfun": 2 * most},
         )
-        return loss.conjugate_derivative(found.x.reshape(target.shape) / root, target)
+        return found.x * grid.scale
 
 
 def _smooth(log_values: np.ndarray, log_kernels: tuple[np.ndarray, ...]) -> np.ndarray:

@@ -109,10 +109,11 @@ def test_grid_map_agrees_with_sums_over_points(neuron: wg.Neuron, axes: int) -> 
     mass = generator.uniform(size=[len(edge) - 1 for edge in edges])
     measure = wg.GridMeasure(edges, mass / mass.sum())
     on_grid, couplings = GridEnergy(energy, edges), energy.couple(measure)
-    prediction = on_grid.predict(measure.mass_on_grid)
-    np.testing.assert_allclose(prediction, couplings["risk"], rtol=1e-12)
+    assert on_grid.risk is not None
+    coupling = on_grid.couple(measure.mass_on_grid)
+    np.testing.assert_allclose(on_grid.risk.predictions(coupling), couplings["risk"], rtol=1e-12)
     np.testing.assert_allclose(
-        on_grid.first_variation(on_grid.residual(prediction)).reshape(-1),
+        on_grid.first_variation(coupling).reshape(-1),
         energy.first_variation(measure.points, couplings),
         rtol=1e-11,
         atol=1e-13,
@@ -139,10 +140,12 @@ def test_gram_matrices_are_sums_over_points(outer: str | int) -> None:
         rows = [risk.couple(wg.Particles(point[None], np.ones(1))) for point in points]
         return np.array(rows).reshape(len(points), -1)
 
+    # The table holds psi = basis^T phi / scale.
+    basis = np.kron(table.basis, np.eye(neuron.outputs)) / 2.0
     values = unit(measure.points)
     np.testing.assert_allclose(
         table.second_moment(measure.mass_on_grid),
-        np.einsum("m,mi,mj->ij", measure.mass, values, values),
+        basis.T @ np.einsum("m,mi,mj->ij", measure.mass, values, values) @ basis,
         rtol=1e-12,
         atol=1e-14,
     )
@@ -153,7 +156,7 @@ def test_gram_matrices_are_sums_over_points(outer: str | int) -> None:
         slope = (unit(measure.points + shift) - unit(measure.points - shift)) / 2e-5
         total += np.einsum("m,mi,mj->ij", measure.mass, slope, slope)
     np.testing.assert_allclose(
-        table.gradient_gram(measure.mass_on_grid), total, rtol=1e-7, atol=1e-9
+        table.gradient_gram(measure.mass_on_grid), basis.T @ total @ basis, rtol=1e-7, atol=1e-9
     )
 
 

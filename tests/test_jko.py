@@ -208,8 +208,8 @@ def test_the_dual_of_a_movement_is_climbed_to_its_solution() -> None:
     state = scheme.initial()
     step = scheme.advance(state, 0.0, 0, 0.5)
     movement = Movement(scheme.on_grid, state["log_mass"], scheme.log_kernels(0.5))
-    start = scheme.on_grid.predict(np.exp(state["log_mass"]))
+    start = scheme.on_grid.couple(np.exp(state["log_mass"]))
     climbed = movement.climb(start, 200)
-    solution = scheme.on_grid.predict(np.exp(step.state["log_mass"]))
+    solution = scheme.on_grid.couple(np.exp(step.state["log_mass"]))
     np.testing.assert_allclose(climbed, solution, atol=1e-5)
     assert np.abs(solution - start).max() > 0.05

@@ -36,15 +36,15 @@ def test_the_gap_is_that_of_the_dual_even_where_the_gibbs_law_underflows(
 ) -> None:
     """F - D computed by itself; early in the run the Gibbs law is below the smallest double."""
     dual = Dual(motorcycle_grid.problem.energy, motorcycle_grid.measure(0).edges)
-    assert np.exp(dual.gibbs(_residual(dual, motorcycle_grid, 0))[0]).min() == 0
+    assert np.exp(dual.gibbs(_coupling(dual, motorcycle_grid, 0))[0]).min() == 0
     for save in (0, 1, 8, 24):
         value = motorcycle_grid.energy["total"][save]
-        lower = dual.value(_residual(dual, motorcycle_grid, save))
+        lower = dual.value(_coupling(dual, motorcycle_grid, save))
         assert motorcycle_grid.gap[save] == pytest.approx(value - lower, rel=1e-12)
 
 
-def _residual(dual: Dual, run: wg.Run, save: int) -> np.ndarray:
-    return dual.on_grid.residual(dual.on_grid.predict(run.measure(save).mass_on_grid))
+def _coupling(dual: Dual, run: wg.Run, save: int) -> np.ndarray:
+    return dual.on_grid.couple(run.measure(save).mass_on_grid)
 
 
 def test_the_edge_of_the_window_carries_little_mass(motorcycle_grid: wg.Run) -> None:

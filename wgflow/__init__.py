@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from wgflow.energy import (
         Energy as Energy,
         Entropy as Entropy,
+        Interaction as Interaction,
         Potential as Potential,
+        PowerEntropy as PowerEntropy,
         Risk as Risk,
     )
     from wgflow.errors import FileError as FileError, InputError as InputError
@@ -58,7 +60,7 @@ _HOMES = {
     "comparison": ("Comparison", "compare"),
     "data": ("Data", "read_data"),
     "domain": ("Circle", "Domain", "Interval", "WholeLine"),
-    "energy": ("Energy", "Entropy", "Potential", "Risk"),
+    "energy": ("Energy", "Entropy", "Interaction", "Potential", "PowerEntropy", "Risk"),
     "errors": ("FileError", "InputError"),
     "kernels.activation": ("Activation", "ramp"),
     "law": ("Density", "Gaussian", "Law", "Product", "Samples", "Uniform"),

@@ -8,8 +8,6 @@ import numpy as np
 
 from wgflow.domain import Domain
 from wgflow.errors import InputError
-from wgflow.measure import GridMeasure
-from wgflow.optimality import Dual
 from wgflow.run import Run
 from wgflow.transport import marginal_wasserstein, wasserstein
 
@@ -139,8 +137,8 @@ def _table(comparison: Comparison) -> list[str]:
         title = "free energy" if name == "total" else f"  {name} term"
         values = [run.energy[name][row] if name in run.energy else np.nan for run, row in pairs]
         rows.append([title, *[_number(value) for value in values]])
-    if runs[base].on_grid and runs[base].problem is not None:
-        minimum = _minimum(runs[base])
+    minimum = runs[base].minimum[last[base]]
+    if np.isfinite(minimum):
         above = [run.energy["total"][row] - minimum for run, row in pairs]
         rows.append([f"F - F*, F* = {minimum:.5f}", *[_number(value) for value in above]])
     rows.append(["gap >= F - F*", *[_number(run.gap[row]) for run, row in pairs]])
@@ -183,16 +181,6 @@ def _differences(runs: Sequence[Run], base: int) -> list[str]:
 
 def _without_horizon(problem: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in problem.items() if name != "horizon"}
-
-
-def _minimum(run: Run) -> float:
-    """Return F* on the grid of a run, or NaN where there is no certificate."""
-    law = run.measure(-1)
-    assert run.problem is not None and isinstance(law, GridMeasure)
-    try:
-        return Dual(run.problem.energy, law.edges).maximise().value
-    except InputError:
-        return float("nan")
 
 
 def _settings(run: Run) -> str:

@@ -12,7 +12,7 @@ from wgflow.errors import InputError, check_count, check_number
 RESERVED = frozenset(
     {"time", "recorded", "sample", "input", "output", "particle", "coordinate", "x", "y", "weight"}
     | {"prediction", "position", "particle_mass", "mass_on_grid"}
-    | {"energy", "risk", "dissipation", "mass", "gap"}
+    | {"energy", "risk", "dissipation", "mass", "gap", "minimum"}
 )
 """Names that the results file gives to something else."""
 
@@ -102,6 +102,10 @@ class WholeLine:
 Axis = Interval | Circle | WholeLine
 
 
+USUAL_CELLS = {1: 256, 2: 64, 3: 32}
+"""Cells an axis where nothing asks for more or fewer, by dimension."""
+
+
 class Domain:
     """A product of named axes.
 
@@ -160,6 +164,11 @@ class Domain:
     def periodic(self) -> tuple[bool, ...]:
         """For each axis, whether it is a circle."""
         return tuple(isinstance(axis, Circle) for axis in self.axes)
+
+    @property
+    def usual_shape(self) -> tuple[int, ...]:
+        """A usual number of cells an axis: 256, 64, 32 in one, two, three dimensions."""
+        return (USUAL_CELLS.get(self.dimension, 16),) * self.dimension
 
     def fold(self, points: np.ndarray) -> np.ndarray:
         """Return points (m, D) reflected at interval ends and wrapped on circles."""

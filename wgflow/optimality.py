@@ -1,12 +1,16 @@
 """How far a law is from the global optimum: dual value, gap, and the minimum F* itself.
 
-For a convex loss with conjugate loss*, weights c_i and temperature lambda > 0, every residual
-vector p gives a lower bound on F,
+Let F(rho) = E(z) + int V drho + lambda int rho log rho with E convex and z = int psi drho linear in
+rho (predictions, interactions) and lambda > 0. E lies above its tangents, so every z gives a lower
+bound on F,
 
-    D(p) = - sum_i c_i loss*(p_i; y_i) - lambda log int exp(-g_p / lambda),
-    g_p  = r + s sum_i c_i <p_i, phi(.; x_i)>,
+    D(z) = E(z) - <E'(z), z> - lambda log int exp(-g_z / lambda),    g_z = V + <E'(z), psi>;
 
-and at the residual of a law rho the gap is a relative entropy (Nitanda, Wu, Suzuki, "Convex
+for a risk with residuals p_i = loss'(f_i, y_i) it reads
+
+    D(p) = - sum_i c_i loss*(p_i; y_i) - lambda log int exp(-g_p / lambda).
+
+At the coupling of a law rho the gap is a relative entropy (Nitanda, Wu, Suzuki, "Convex
 analysis of the mean field Langevin dynamics", AISTATS 2022, and Chizat, "Mean-field Langevin
 dynamics: exponential convergence and annealing", TMLR 2022):
 
@@ -20,30 +24,34 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.sparse.linalg import LinearOperator, gmres
 from scipy.special import logsumexp
 
-from wgflow.energy import Energy
+from wgflow.energy import Couplings, Energy, Entropy, Interaction, Risk
 from wgflow.errors import InputError
 from wgflow.grid_energy import GridEnergy
-from wgflow.measure import GridMeasure, Measure
+from wgflow.measure import GridMeasure, Measure, Particles, cell_centres, grid_points
 from wgflow.problem import Problem
+
+
+class NotConvexError(InputError):
+    """An energy is not known to be convex along mixtures of laws."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Certificate:
-    """What is known about the optimality of one law on a grid; all dimensionless.
+    """What is known about the optimality of one law; all dimensionless, NaN what is not known.
 
     Attributes
     ----------
     value
         F(rho).
     dual
-        D at the residual of rho, a lower bound on the minimum.
+        A lower bound on the minimum: D at the coupling of rho.
     gap
         value - dual >= F(rho) - F* >= 0.
     minimum
-        F*, the minimum over all laws on this grid.
+        F*, the minimum over all laws on a grid.
     """
 
     value: float
@@ -64,8 +72,8 @@ class Minimum:
         F* minus the dual value: how exact it is.
     measure
         The optimal law rho*.
-    residual
-        Its residual p, shape (n, k).
+    coupling
+        The coupling z that maximises D.
     iterations
         Newton steps.
     """
@@ -73,54 +81,62 @@ class Minimum:
     value: float
     gap: float
     measure: GridMeasure
-    residual: np.ndarray
+    coupling: np.ndarray
     iterations: int
 
 
 class Dual:
-    """The dual function D of an energy on a grid.
+    """The dual function D of a convex energy on a grid, as a function of the coupling z.
 
     Raises
     ------
     InputError
-        A temperature of zero: the bound needs the entropy.
+        An energy without a certificate: no entropy, a power entropy, or a term that is not known
+        to be convex.
     """
 
     def __init__(self, energy: Energy, edges: Sequence[np.ndarray]) -> None:
-        if energy.temperature <= 0:
-            raise InputError(
-                "The certificate needs a temperature above 0, but the energy has "
-                f"{energy.temperature:g}; add an Entropy term."
-            )
+        check_convex(energy)
         self.on_grid = GridEnergy(energy, edges)
+        if not self.on_grid.convex:
+            raise NotConvexError(NOT_CONVEX)
 
-    def gibbs(self, residual: np.ndarray) -> tuple[np.ndarray, float]:
-        """Return the log masses of rho_p ~ exp(-g_p/lambda) and log int exp(-g_p/lambda)."""
-        temperature = self.on_grid.temperature
-        exponent = -self.on_grid.first_variation(residual) / temperature
-        exponent = exponent + np.log(self.on_grid.volume)
-        normaliser = float(logsumexp(exponent))
-        return exponent - normaliser, normaliser
+    def gibbs(self, coupling: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the log masses of rho_z ~ exp(-g_z/lambda) and log int exp(-g_z/lambda)."""
+        return _gibbs(self.on_grid.first_variation(coupling), self.on_grid)
 
-    def value(self, residual: np.ndarray) -> float:
-        """Return D(p) for residuals p of shape (n, k)."""
-        _, normaliser = self.gibbs(residual)
-        return -self._conjugate(residual) - self.on_grid.temperature * normaliser
+    def value(self, coupling: np.ndarray) -> float:
+        """Return D(z) for a coupling z of `on_grid`."""
+        _, normaliser = self.gibbs(coupling)
+        return self._linear_part(coupling) - self.on_grid.temperature * normaliser
 
-    def _conjugate(self, residual: np.ndarray) -> float:
-        if self.on_grid.risk is None:
-            return 0.0
-        risk = self.on_grid.risk.risk
-        return float(risk.data.weights @ risk.loss.conjugate(residual, risk.data.y))
+    def _linear_part(self, coupling: np.ndarray) -> float:
+        """Return E(z) - <E'(z), z>, minus the conjugate of E at its slope."""
+        paired = float(self.on_grid.slope(coupling) @ coupling)
+        return self.on_grid.coupled_value(coupling) - paired
+
+    def lower_bound(self, couplings: Couplings) -> float:
+        """Return D at the couplings of any law of total mass 1, of particles for example."""
+        grid, energy = self.on_grid, self.on_grid.energy
+        points = grid_points(cell_centres(grid.edges))
+        g = energy.first_variation(points, couplings).reshape(grid.volume.shape)
+        total = -grid.temperature * _gibbs(g, grid)[1]
+        for term in energy.terms:
+            coupling = couplings[term.name]
+            if isinstance(term, Risk):
+                paired = (term.residual(coupling) * coupling).sum(axis=1)
+                total += term.value(coupling) - float(term.data.weights @ paired)
+            elif isinstance(term, Interaction):
+                total -= term.value(coupling)
+        return total
 
     def gap(self, mass: np.ndarray) -> float:
-        """Return F(rho) - D(p(rho)) for masses on the grid that sum to one.
+        """Return F(rho) - D(z(rho)) for masses on the grid that sum to one.
 
         It is computed as lambda KL(rho | rho_hat), which loses no digits near the optimum; in
         logarithms, since early in a run rho_hat underflows where rho still has its mass.
         """
-        residual = self.on_grid.residual(self.on_grid.predict(mass))
-        log_gibbs, _ = self.gibbs(residual)
+        log_gibbs, _ = self.gibbs(self.on_grid.couple(mass))
         inside = mass > 0
         # sum of m log(m/q) - m + q >= 0 term by term; the linear terms cancel for unit masses.
         ratio = np.log(mass[inside]) - log_gibbs[inside]
@@ -128,7 +144,10 @@ class Dual:
         return self.on_grid.temperature * max(float(total), 0.0)
 
     def maximise(self, tolerance: float = 1e-14, most: int = 100) -> Minimum:
-        """Return F* and rho* by damped Newton steps on D from p = 0.
+        """Return F* and rho* by damped Newton steps on D from z = 0.
+
+        With z_rho the coupling of rho_z the step solves (I + Cov E''(z) / lambda) step = z_rho - z,
+        the Newton equation of D in the slope E'(z); it never leaves the domain of the conjugate.
 
         Raises
         ------
@@ -136,41 +155,23 @@ class Dual:
             The gap does not come below `tolerance` times max(1, |F*|) within `most` steps.
         """
         grid = self.on_grid
-        if grid.risk is None:
-            nothing = np.zeros((0, 1))
-            return self._minimum(np.exp(self.gibbs(nothing)[0]), nothing, 0)
-        risk = grid.risk.risk
-        weights, target, loss = risk.data.weights, risk.data.y, risk.loss
-        residual = np.zeros(target.shape)
-        # Samples of weight zero do not enter D; a tiny weight keeps their equations regular.
-        safe = np.maximum(weights, np.finfo(float).tiny)
-        value = self.value(residual)
+        coupling = np.zeros(grid.size)
+        if grid.interactions:
+            coupling = grid.couple(grid.volume / grid.volume.sum())
+        value = self.value(coupling)
         for iteration in range(most + 1):
-            mass = np.exp(self.gibbs(residual)[0])
-            prediction = grid.risk.predict(mass)
-            ascent = prediction - loss.conjugate_derivative(residual, target)
-            gap = self._gap_of(mass, residual)
+            mass = np.exp(self.gibbs(coupling)[0])
+            reached = grid.couple(mass)
+            ascent = reached - coupling
+            gap = grid.value(mass) - value
             if gap <= tolerance * max(1.0, abs(value)):
-                return self._minimum(mass, residual, iteration)
-            # Newton in the form (diag(loss*'' / c) + Cov / lambda) (c d) = ascent.
-            mean = prediction.reshape(-1)
-            matrix = (grid.risk.second_moment(mass) - np.outer(mean, mean)) / grid.temperature
-            samples, outputs = target.shape
-            curvature = loss.conjugate_hessian(residual, target) / safe[:, None, None]
-            blocks = matrix.reshape(samples, outputs, samples, outputs)
-            rows = np.arange(samples)
-            blocks[rows, :, rows, :] += curvature
-            try:
-                factor = cho_factor(matrix)
-            except LinAlgError:
-                break
-            step = (cho_solve(factor, ascent.reshape(-1)) / np.repeat(safe, outputs)).reshape(
-                target.shape
-            )
-            slope = float((weights[:, None] * ascent * step).sum())
+                measure = GridMeasure(grid.edges, mass)
+                return Minimum(value + gap, gap, measure, coupling, iteration)
+            step = self._newton_step(mass, coupling, reached, ascent)
+            slope = float(grid.hessian(coupling)(step) @ ascent)
             length, risen = 1.0, False
             while length > 1e-10 and not risen:
-                trial = residual + length * step
+                trial = coupling + length * step
                 trial_value = self.value(trial)
                 # At the rounding floor of D a full step is taken on trust: the gap decides.
                 floor = 1e-13 * max(1.0, abs(value))
@@ -178,54 +179,130 @@ class Dual:
                 length /= 2
             if not risen:
                 break
-            residual, value = trial, trial_value
+            coupling, value = trial, trial_value
         raise InputError(
             f"The minimum F* was not found to a gap of {tolerance:g}: Newton's method stopped at a "
             f"gap of {gap:.1e}; raise the temperature or coarsen the grid."
         )
 
-    def _gap_of(self, mass: np.ndarray, residual: np.ndarray) -> float:
-        return self.on_grid.value(mass) - self.value(residual)
+    def _newton_step(
+        self, mass: np.ndarray, coupling: np.ndarray, reached: np.ndarray, ascent: np.ndarray
+    ) -> np.ndarray:
+        grid = self.on_grid
+        if grid.risk is not None and not grid.interactions:
+            moment = grid.risk.second_moment(mass) - np.outer(reached, reached)
+            matrix = np.eye(grid.size) + moment @ grid.risk.curvature(coupling) / grid.temperature
+            return np.linalg.solve(matrix, ascent)
+        hessian = grid.hessian(coupling)
 
-    def _minimum(self, mass: np.ndarray, residual: np.ndarray, iterations: int) -> Minimum:
-        value = self.on_grid.value(mass)
-        gap = value - self.value(residual)
-        return Minimum(value, gap, GridMeasure(self.on_grid.edges, mass), residual, iterations)
+        def apply(change: np.ndarray) -> np.ndarray:
+            field = grid.transpose(hessian(change))
+            centred = mass * (field - (mass * field).sum())
+            return change + grid.couple(centred) / grid.temperature
+
+        operator = LinearOperator((grid.size, grid.size), matvec=apply, dtype=float)
+        return gmres(operator, ascent, rtol=1e-8, restart=60, maxiter=4)[0]
 
 
-def certificate(problem: Problem, measure: Measure) -> Certificate:
-    """Return what is known about the optimality of a law on a grid.
+def _gibbs(g: np.ndarray, grid: GridEnergy) -> tuple[np.ndarray, float]:
+    """Return the log masses of exp(-g/lambda), normalised, and log int exp(-g/lambda)."""
+    exponent = np.log(grid.volume) - g / grid.temperature
+    normaliser = float(logsumexp(exponent))
+    return exponent - normaliser, normaliser
+
+
+NOT_CONVEX = (
+    "There is no certificate for this energy: it is not known to be convex along mixtures of laws "
+    "(an attractive interaction, or a term of one's own)."
+)
+
+
+def check_convex(energy: Energy) -> None:
+    """Raise InputError, with the reason, if an energy surely has no dual certificate."""
+    if energy.temperature <= 0:
+        raise InputError(
+            "The certificate needs a temperature above 0, but the energy has "
+            f"{energy.temperature:g}; add an Entropy term."
+        )
+    if not all(isinstance(internal, Entropy) for internal in energy.internal):
+        raise InputError("There is no certificate for an energy with a power entropy.")
+    if energy.convex is False:
+        raise NotConvexError(NOT_CONVEX)
+
+
+def has_certificate(energy: Energy) -> bool:
+    """Return whether an energy has a dual certificate, as far as it can be told without a grid."""
+    try:
+        check_convex(energy)
+    except InputError:
+        return False
+    return True
+
+
+def certificate(
+    problem: Problem, measure: Measure, *, shape: Sequence[int] | None = None
+) -> Certificate:
+    """Return what is known about the optimality of a law.
+
+    A law on a grid gets its dual value, gap and the minimum on that grid. Particles at positive
+    temperature have no finite entropy: they get the lower bound D of their predictions and the
+    minimum, both on a grid, and NaN for value and gap. At temperature 0 the gap is that of Frank
+    and Wolfe, int g drho - min g, with the minimum of g over the cell centres of a grid and the
+    points of the law; Jaggi, "Revisiting Frank-Wolfe" (ICML 2013). The minimum F* is NaN then.
 
     Parameters
     ----------
     problem
-        With a convex energy: a risk with a convex loss, potentials and an entropy.
+        With a convex energy: a risk, potentials, convex interactions and an entropy.
     measure
-        On a grid, of total mass 1.
+        Of total mass 1.
+    shape
+        Cells on each axis of the grid for particles and for temperature 0; by default 256, 64 or
+        32 an axis in one, two or three dimensions.
 
     Raises
     ------
     InputError
-        A particle measure, whose entropy is infinite, a law of other axes or of a mass other than
-        1, or a temperature of zero.
+        A law of other axes or of a mass other than 1, or an energy that has no certificate.
     """
-    if not isinstance(measure, GridMeasure):
-        raise InputError(
-            "A certificate needs a law with a density, but particles have none; pass the "
-            "GridMeasure of a grid solver."
-        )
-    if measure.dimension != problem.domain.dimension:
+    if not isinstance(measure, Particles | GridMeasure):
+        raise InputError(f"A certificate needs Particles or a GridMeasure, not {measure!r}.")
+    domain, energy = problem.domain, problem.energy
+    if measure.dimension != domain.dimension:
         raise InputError(
             f"The law has {measure.dimension} axes, but the problem has "
-            f"{problem.domain.dimension}; pass a law of this problem."
+            f"{domain.dimension}; pass a law of this problem."
         )
     total = float(measure.mass.sum())
     if not abs(total - 1) < 1e-6:
         raise InputError(
             f"The law has the total mass {total:g}, but a certificate needs 1; divide by it."
         )
-    dual = Dual(problem.energy, measure.edges)
-    value = dual.on_grid.value(measure.mass_on_grid)
-    gap = dual.gap(measure.mass_on_grid)
-    lower = dual.value(dual.on_grid.residual(dual.on_grid.predict(measure.mass_on_grid)))
-    return Certificate(value, lower, gap, dual.maximise().value)
+    edges = measure.edges if isinstance(measure, GridMeasure) else None
+    if edges is None or shape is not None:
+        edges = domain.grid(domain.usual_shape if shape is None else shape)
+    couplings = energy.couple(measure)
+    if not energy.diffuses:
+        return _frank_wolfe(energy, measure, couplings, edges)
+    dual = Dual(energy, edges)
+    minimum = dual.maximise().value
+    if isinstance(measure, GridMeasure) and edges is measure.edges:
+        value = dual.on_grid.value(measure.mass_on_grid)
+        gap = dual.gap(measure.mass_on_grid)
+        return Certificate(
+            value, dual.value(dual.on_grid.couple(measure.mass_on_grid)), gap, minimum
+        )
+    return Certificate(np.nan, dual.lower_bound(couplings), np.nan, minimum)
+
+
+def _frank_wolfe(
+    energy: Energy, measure: Measure, couplings: Couplings, edges: Sequence[np.ndarray]
+) -> Certificate:
+    """Return the certificate at temperature 0."""
+    if not GridEnergy(energy, edges).convex:
+        raise NotConvexError(NOT_CONVEX)
+    at_home = energy.first_variation(measure.points, couplings)
+    on_grid = energy.first_variation(grid_points(cell_centres(edges)), couplings)
+    gap = float(measure.mass @ at_home) - float(min(at_home.min(), on_grid.min()))
+    value = sum(energy.values(measure, couplings).values())
+    return Certificate(value, value - gap, gap, np.nan)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wgflow.domain import Domain
-from wgflow.energy import Energy, Entropy, Risk, Term
+from wgflow.energy import Energy, Internal, Risk, Term
 from wgflow.errors import InputError, check_number
 from wgflow.law import Law
 
@@ -81,7 +81,7 @@ class Problem:
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if isinstance(self.energy, Term | Entropy):
+        if isinstance(self.energy, Term | Internal):
             object.__setattr__(self, "energy", Energy(self.energy))
         for name, kind in (("energy", Energy), ("domain", Domain), ("initial", Law)):
             if not isinstance(getattr(self, name), kind):

@@ -12,8 +12,8 @@ import numpy as np
 from wgflow import store
 from wgflow.energy import Risk
 from wgflow.errors import InputError
-from wgflow.measure import GridMeasure
-from wgflow.optimality import Dual
+from wgflow.measure import GridMeasure, Measure
+from wgflow.optimality import Dual, NotConvexError, has_certificate
 from wgflow.problem import Problem
 from wgflow.solver import Snapshot, State
 from wgflow.store import Attribute, Dataset, Variable
@@ -29,8 +29,9 @@ class Diagnostics:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
+        self._certified = has_certificate(problem.energy)
         self._dual: Dual | None = None
-        self._without_dual = False
+        self._minimum = np.nan
 
     def row(self, snapshot: Snapshot, time: float) -> Row:
         """Return the values to record of one snapshot."""
@@ -44,7 +45,7 @@ class Diagnostics:
         rate = self.problem.rate(time)
         row["dissipation"] = rate * energy.dissipation(measure, couplings, periodic)
         row["mass"] = float(measure.mass.sum())
-        row["gap"] = self._gap(measure)
+        row["gap"], row["minimum"] = self._certificate(measure)
         if energy.risk is not None:
             row["prediction"] = couplings["risk"]
         if isinstance(measure, GridMeasure):
@@ -53,18 +54,21 @@ class Diagnostics:
             row["position"] = measure.position
         return row
 
-    def _gap(self, measure: object) -> float:
-        """Return the optimality gap: on a grid, at positive temperature, of a convex energy."""
-        if not isinstance(measure, GridMeasure) or self.problem.temperature == 0:
-            return float("nan")
-        if self._dual is None and not self._without_dual:
+    def _certificate(self, measure: Measure) -> tuple[float, float]:
+        """Return the optimality gap and F*: on a grid, for an energy known to be convex."""
+        if not isinstance(measure, GridMeasure) or not self._certified:
+            return np.nan, np.nan
+        if self._dual is None or self._dual.on_grid.edges is not measure.edges:
             try:
                 self._dual = Dual(self.problem.energy, measure.edges)
+            except NotConvexError:
+                self._certified = False  # a kernel whose sign only the grid could tell
+                return np.nan, np.nan
+            try:
+                self._minimum = self._dual.maximise().value
             except InputError:
-                self._without_dual = True  # a term of one's own, of unknown convexity
-        if self._dual is None:
-            return float("nan")
-        return self._dual.gap(measure.mass_on_grid)
+                self._minimum = np.nan
+        return self._dual.gap(measure.mass_on_grid), self._minimum
 
 
 def layout(
@@ -90,6 +94,7 @@ def layout(
     along_time("dissipation", (), "dissipation, -dF/dt along the flow")
     along_time("mass", (), "total mass")
     along_time("gap", (), "optimality gap F - D, an upper bound on F - F*")
+    along_time("minimum", (), "minimum F* of the free energy over all laws on the grid")
     if problem.risk is not None:
         variables |= _data_variables(problem.risk)
         along_time("prediction", ("sample", "output"), "prediction f at the sample")

@@ -101,6 +101,11 @@ class Run:
         return self._along_time("gap")
 
     @property
+    def minimum(self) -> np.ndarray:
+        """F* on the grid, shape (saves,); NaN where there is no certificate."""
+        return self._along_time("minimum")
+
+    @property
     def x(self) -> np.ndarray | None:
         """Inputs of the data, shape (n, d), or None without a network."""
         held = self.dataset.variables.get("x")
@@ -213,7 +218,7 @@ def read_run(path: str | os.PathLike[str]) -> Run:
 def _check(dataset: Dataset) -> None:
     """Raise FileError unless the variables that every run has are there and fit."""
     times = len(dataset.variables["time"].data) if "time" in dataset.variables else 0
-    for name in ("time", "recorded", "energy", "risk", "dissipation", "mass", "gap"):
+    for name in ("time", "recorded", "energy", "risk", "dissipation", "mass", "gap", "minimum"):
         held = dataset.variables.get(name)
         if held is None or held.data.shape != (times,) or times == 0:
             raise FileError(f"The variable '{name}' of a run is missing or has a wrong shape")
