@@ -19,7 +19,7 @@ FLOORS = [
     ("transport", "problem"),
     ("optimality",),
     ("solver",),
-    ("provenance", "recorder", "run"),
+    ("provenance", "recorder", "run", "pace"),
     ("loop",),
     ("solvers",),
     ("case",),

@@ -294,5 +294,6 @@ class _Progress:
                 self._bar.set_postfix_str("compiling kernels on first use")
             elif progress.step == 1:
                 self._bar.set_postfix_str("")
+            self._bar.total = progress.steps
             self._bar.update(progress.step - self._bar.n)
         return self.stop

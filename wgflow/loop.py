@@ -14,7 +14,8 @@ import numpy as np
 from wgflow import store
 from wgflow.errors import InputError
 from wgflow.noise import check_seed
-from wgflow.problem import Problem, SaveInterval
+from wgflow.pace import Pace
+from wgflow.problem import Problem
 from wgflow.provenance import versions
 from wgflow.recorder import (
     Diagnostics,
@@ -35,7 +36,8 @@ class Progress:
     Attributes
     ----------
     step, steps
-        Steps done, and steps in all; step 0 comes before the kernels have been compiled.
+        Steps done, and steps in all (expected, where their length is adapted); step 0 comes
+        before the kernels have been compiled.
     time, horizon
         Mean-field time reached, and the end.
     """
@@ -93,7 +95,8 @@ def solve(
     started = clock.monotonic()
     with context.held():
         scheme = solver.prepare(problem, seed, context)
-        loop = _Loop(problem, scheme, problem.intervals(solver.step), progress)
+        pace = Pace(problem.intervals(solver.step), solver.error_growth, scheme.shortest_step)
+        loop = _Loop(problem, scheme, pace, progress)
         stop = loop.report(0, 0.0)
         state = scheme.initial()
         snapshot = scheme.observe(state)
@@ -118,50 +121,64 @@ def solve(
         return Run(recorder.close(loop.final(status, reason, started)), problem)
 
 
+TOO_SHORT = (
+    "the error of a step is above its tolerance, and the step cannot be halved any more; use a "
+    "larger error_tolerance or a finer grid."
+)
+
+
 class _Loop:
     """The time loop of one run."""
 
     def __init__(
-        self,
-        problem: Problem,
-        scheme: Scheme,
-        plan: list[SaveInterval],
-        progress: Callback | None,
+        self, problem: Problem, scheme: Scheme, pace: Pace, progress: Callback | None
     ) -> None:
-        self.problem, self.scheme, self.plan, self.progress = problem, scheme, plan, progress
+        self.problem, self.scheme, self.pace, self.progress = problem, scheme, pace, progress
         self.diagnostics = Diagnostics(problem)
-        self.steps = sum(interval.count for interval in plan)
-        self.steps_done = self.evaluations = self.iterations = 0
+        self.steps_done = self.rejected = self.evaluations = self.iterations = 0
 
     def report(self, done: int, time: float) -> bool:
         """Tell the callback where the run stands; return whether it asks to stop."""
         if self.progress is None:
             return False
-        return bool(self.progress(Progress(done, self.steps, time, self.problem.horizon)))
+        steps = done + self.pace.left
+        return bool(self.progress(Progress(done, steps, time, self.problem.horizon)))
 
     def march(self, recorder: Recorder, state: State) -> tuple[str, str]:
         """Take all steps; return the status and, for a run that stopped early, the reason."""
-        for save, interval in enumerate(self.plan, 1):
-            for index in range(interval.first, interval.first + interval.count):
-                time = interval.time(index)
-                outcome = self.scheme.advance(state, time, index, interval.step)
+        pace = self.pace
+        for save, interval in enumerate(pace.plan, 1):
+            pace.enter(save - 1)
+            while not pace.done:
+                time, index = pace.time, self.steps_done
+                outcome = self.scheme.advance(state, time, index, pace.step)
                 self._count(outcome)
-                if outcome.status != "ok":
+                if not self._accepted(outcome):
+                    if pace.halve():
+                        self.rejected += 1
+                        continue
                     recorder.checkpoint(state, time, index, last=True)
-                    return outcome.status, f"At t = {time:g}: {outcome.reason}"
-                state, reached = outcome.state, interval.time(index + 1)
-                stop = self.report(index + 1, reached)
-                if index + 1 == interval.first + interval.count:
+                    status = "not_converged" if outcome.status == "ok" else outcome.status
+                    return status, f"At t = {time:g}: {outcome.reason or TOO_SHORT}"
+                pace.forward(outcome.error)
+                self.steps_done += 1
+                state, reached = outcome.state, pace.time
+                stop = self.report(self.steps_done, reached)
+                if pace.done:
                     snapshot: Snapshot = self.scheme.observe(state)
                     recorder.record(save, self.diagnostics.row(snapshot, interval.stop))
-                    recorder.checkpoint(state, reached, index + 1, last=save == len(self.plan))
-                if stop and index + 1 < self.steps:
-                    recorder.checkpoint(state, reached, index + 1, last=True)
+                    last = save == len(pace.plan)
+                    recorder.checkpoint(state, reached, self.steps_done, last=last)
+                if stop and pace.left:
+                    recorder.checkpoint(state, reached, self.steps_done, last=True)
                     return "interrupted", f"Stopped on request at t = {reached:g}."
         return "finished", ""
 
+    @staticmethod
+    def _accepted(outcome: Step) -> bool:
+        return outcome.status == "ok" and (outcome.error is None or outcome.error <= 1)
+
     def _count(self, outcome: Step) -> None:
-        self.steps_done += 1
         self.evaluations += outcome.evaluations
         self.iterations += outcome.iterations
 
@@ -169,6 +186,7 @@ class _Loop:
         """Return the attributes that are known at the end only."""
         statistics = {
             "steps": self.steps_done,
+            "rejected_steps": self.rejected,
             "evaluations": self.evaluations,
             "inner_iterations": self.iterations,
             "seconds": round(clock.monotonic() - started, 3),

@@ -50,6 +50,9 @@ class Diagnostics:
             row["prediction"] = couplings["risk"]
         if isinstance(measure, GridMeasure):
             row["mass_on_grid"] = measure.mass_on_grid
+            if snapshot.edges_move:
+                names = self.problem.domain.names
+                row |= {f"{name}_edge": e for name, e in zip(names, measure.edges, strict=True)}
         else:
             row["position"] = measure.position
         return row
@@ -101,6 +104,10 @@ def layout(
     names, measure = problem.domain.names, snapshot.measure
     if isinstance(measure, GridMeasure):
         for name, centre, edge in zip(names, measure.centres, measure.edges, strict=True):
+            if snapshot.edges_move:
+                variables[name] = Variable((name,), centre, f"cell centres of {name} at time 0")
+                along_time(f"{name}_edge", (f"{name}_vertex",), f"moving cell edges of {name}")
+                continue
             variables[name] = Variable((name,), centre, f"cell centres of {name}")
             variables[f"{name}_edge"] = Variable((f"{name}_vertex",), edge, f"cell edges of {name}")
         along_time("mass_on_grid", names, "mass in each cell")

@@ -146,8 +146,9 @@ class Run:
         held, row = self.dataset.variables, self._rows[index]
         if not self.on_grid:
             return Particles(held["position"].data[row], held["particle_mass"].data)
-        edges = [held[f"{axis['name']}_edge"].data for axis in self.axes]
-        return GridMeasure(edges, held["mass_on_grid"].data[row])
+        edges = [held[f"{axis['name']}_edge"] for axis in self.axes]
+        places = [edge.data[row] if edge.dims[0] == "time" else edge.data for edge in edges]
+        return GridMeasure(places, held["mass_on_grid"].data[row])
 
     @property
     def statistics(self) -> dict[str, float]:

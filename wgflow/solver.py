@@ -84,14 +84,33 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """What a scheme shows of its state: a measure, and its couplings if it has them at hand."""
+    """What a scheme shows of its state.
+
+    Attributes
+    ----------
+    measure
+        The law.
+    couplings
+        Its couplings, if the scheme has them at hand.
+    edges_move
+        Whether the edges of the grid change in time.
+    """
 
     measure: Measure
     couplings: Couplings | None = None
+    edges_move: bool = False
 
 
 class Scheme:
-    """One solver on one problem. Caches depend on the problem, the settings and dt only."""
+    """One solver on one problem. Caches depend on the problem, the settings and dt only.
+
+    Attributes
+    ----------
+    shortest_step
+        Steps that are adapted are not made shorter than this.
+    """
+
+    shortest_step: float = 0.0
 
     def initial(self) -> State:
         """Return the state at time 0."""
@@ -118,7 +137,8 @@ class Solver:
     name
         The name on the command line and in files.
     step
-        The longest time step; every save interval is cut into equal steps no longer than this.
+        The longest time step; every save interval is cut into equal steps no longer than this,
+        which a solver that adapts its step halves further.
     """
 
     name: ClassVar[str]
@@ -128,6 +148,11 @@ class Solver:
     def order(self) -> float:
         """The order of convergence in the time step (weak order where there is noise)."""
         raise TypeError(f"{type(self).__name__} does not state its order.")
+
+    @property
+    def error_growth(self) -> float | None:
+        """Factor by which `Step.error` grows when a step is doubled; None where steps are equal."""
+        return None
 
     def prepare(self, problem: Problem, seed: int, context: Context) -> Scheme:
         """Return the scheme, or raise InputError on a problem that it cannot solve."""
