@@ -11,6 +11,7 @@ from scipy import integrate, stats
 from wgflow.domain import Axis, Circle, Domain, Interval, WholeLine
 from wgflow.errors import InputError
 from wgflow.law import Density, Gaussian, Law, Product, Samples, Uniform
+from wgflow.measure import GridMeasure
 from wgflow.noise import BLOCK
 
 COUNT = 20_000
@@ -347,3 +348,20 @@ def test_folding_mirrors_cells_of_unequal_width() -> None:
     assert mass == pytest.approx([0.0, 0.0, 1.0])
     mass = Uniform(-0.3, 0.0).folded_masses(Domain(Interval(0.0, 1.0)), (edge,))
     assert mass == pytest.approx([1 / 3, 2 / 3, 0.0])
+
+
+@pytest.mark.parametrize("dimension", [1, 2])
+def test_more_points_a_cell_integrate_a_kink_better(dimension: int) -> None:
+    """The masses of max(1 - |x|, 0) on one axis, known cell by cell; more points lose less."""
+    box = [2.0] * dimension
+    edges = [np.linspace(-2, 2, 11)] * dimension
+    beyond = (1 - np.minimum(np.abs(edges[0]), 1)) ** 2 / 2
+    exact = np.diff(np.where(edges[0] < 0, beyond, 1 - beyond))
+    errors = []
+    for points in (1, 3, 9):
+        law = Density(
+            lambda x: np.maximum(1 - abs(x[:, 0]), 0.0), [-2.0] * dimension, box, points=points
+        )
+        marginal = GridMeasure(edges, law.masses(edges)).marginal(0)
+        errors.append(np.abs(marginal - exact).max())
+    assert errors[0] > 5 * errors[1] > 25 * errors[2]

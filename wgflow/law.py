@@ -201,7 +201,8 @@ class Samples(Law):
 class Density(Law):
     """A law with a density that need not be normalised, on a box.
 
-    Cells get their masses by the midpoint rule. Draws come from the density made constant on the
+    Cells get their masses by the midpoint rule, or where the density has kinks by its composite
+    form with several points a cell and axis. Draws come from the density made constant on the
     cells of a grid of the box, so that they are exact up to the square of its cell width.
 
     Parameters
@@ -212,6 +213,8 @@ class Density(Law):
         Ends of the box, numbers (one dimension) or (D,).
     resolution
         Cells an axis of the grid used for drawing.
+    points
+        Points a cell and axis at which the density is evaluated.
     """
 
     def __init__(
@@ -220,15 +223,18 @@ class Density(Law):
         lower: float | Sequence[float],
         upper: float | Sequence[float],
         resolution: int = 256,
+        points: int = 1,
     ) -> None:
         box = Uniform(lower, upper)
+        self.points = check_count("The points of a density", points)
         self.function, self.lower, self.upper = function, box.lower, box.upper
         self.dimension = box.dimension
         self.resolution = check_count("The resolution of a density", resolution, least=2)
 
     def masses(self, edges: Sequence[np.ndarray]) -> np.ndarray:
         _check_axes(self, edges)
-        points = grid_points(cell_centres(edges))
+        finer = [_divided(edge, self.points) for edge in edges]
+        points = grid_points(cell_centres(finer))
         inside = ((points >= self.lower) & (points <= self.upper)).all(axis=1)
         # Outside of the box the function need not be defined.
         found = np.asarray(self.function(points[inside]), dtype=float)
@@ -238,8 +244,11 @@ class Density(Law):
             )
         values = np.zeros(len(points))
         values[inside] = found
-        volume = cell_volume(edges)
-        return _normalised(values.reshape(volume.shape) * volume, self)
+        volume = cell_volume(finer)
+        mass = values.reshape(volume.shape) * volume
+        for axis, edge in enumerate(edges):
+            mass = np.add.reduceat(mass, np.arange(len(edge) - 1) * self.points, axis=axis)
+        return _normalised(mass, self)
 
     @functools.cached_property
     def _table(self) -> np.ndarray:
@@ -251,6 +260,13 @@ class Density(Law):
         corner = np.stack(np.unravel_index(cells, self._table.shape), axis=1)
         width = (self.upper - self.lower) / self.resolution
         return self.lower + (corner + generator.random((count, self.dimension))) * width
+
+
+def _divided(edge: np.ndarray, parts: int) -> np.ndarray:
+    """Return edges with every cell cut into equal parts."""
+    fractions = np.arange(parts) / parts
+    inner = edge[:-1, np.newaxis] + np.diff(edge)[:, np.newaxis] * fractions
+    return np.append(inner.reshape(-1), edge[-1])
 
 
 def _vectors(**values: float | Sequence[float]) -> list[np.ndarray]:
