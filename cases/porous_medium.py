@@ -7,7 +7,7 @@ from scipy.optimize import brentq
 
 from wgflow.case import Check
 from wgflow.domain import Domain, Interval
-from wgflow.energy import PowerEntropy
+from wgflow.energy import Energy, PowerEntropy
 from wgflow.errors import InputError, check_count, check_number
 from wgflow.law import Density
 from wgflow.loop import solve
@@ -49,7 +49,7 @@ def problem(
         raise InputError(f"The parameter start is {start:g}, but must be in (0, stop = {stop:g}).")
     box = [0.5] * dimension
     return Problem(
-        energy=PowerEntropy(exponent),
+        energy=Energy(PowerEntropy(exponent)),
         domain=Domain(*(Interval(-0.5, 0.5) for _ in box), names=tuple("xyz"[:dimension])),
         initial=drop(start, exponent, dimension),
         horizon=time_of(stop, exponent, dimension) - time_of(start, exponent, dimension),

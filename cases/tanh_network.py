@@ -10,9 +10,7 @@ from wgflow.domain import Domain, Interval
 from wgflow.energy import Entropy, Potential, Risk
 from wgflow.errors import check_count, check_number
 from wgflow.law import Gaussian
-from wgflow.loop import solve
 from wgflow.neuron import Neuron
-from wgflow.optimality import Dual
 from wgflow.problem import Problem
 from wgflow.solver import Solver
 from wgflow.solvers.jko import JKO

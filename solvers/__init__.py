@@ -2,11 +2,14 @@
 
 from wgflow.errors import unknown
 from wgflow.solver import Solver
+from wgflow.solvers.finite_volume import FiniteVolume
 from wgflow.solvers.jko import JKO
 from wgflow.solvers.particles import ParticleFlow
 from wgflow.solvers.sgd import SGD
 
-SOLVERS: dict[str, type[Solver]] = {kind.name: kind for kind in (ParticleFlow, JKO, SGD)}
+SOLVERS: dict[str, type[Solver]] = {
+    kind.name: kind for kind in (ParticleFlow, JKO, FiniteVolume, SGD)
+}
 
 
 def solver_type(name: str) -> type[Solver]:

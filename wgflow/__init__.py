@@ -48,7 +48,12 @@ if TYPE_CHECKING:
     from wgflow.results import load as load
     from wgflow.run import Run as Run
     from wgflow.solver import Context as Context
-    from wgflow.solvers import JKO as JKO, SGD as SGD, ParticleFlow as ParticleFlow
+    from wgflow.solvers import (
+        JKO as JKO,
+        SGD as SGD,
+        FiniteVolume as FiniteVolume,
+        ParticleFlow as ParticleFlow,
+    )
     from wgflow.transport import (
         marginal_wasserstein as marginal_wasserstein,
         wasserstein as wasserstein,
@@ -71,7 +76,7 @@ _HOMES = {
     "run": ("Run",),
     "loop": ("solve",),
     "solver": ("Context",),
-    "solvers": ("JKO", "SGD", "ParticleFlow"),
+    "solvers": ("FiniteVolume", "JKO", "SGD", "ParticleFlow"),
     "transport": ("marginal_wasserstein", "wasserstein"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
