@@ -63,10 +63,19 @@ def variance_at(
     return limit + (std**2 - limit) * math.exp(-2 * stiffness * time)
 
 
+def jko_std(std: float, stiffness: float, temperature: float, step: float) -> float:
+    """Return the standard deviation s after one exact JKO step, per axis:
+
+    (1 + k tau) s^2 - s_k s - lambda tau = 0.
+    """
+    shrink = 1 + stiffness * step
+    return (std + math.sqrt(std**2 + 4 * temperature * step * shrink)) / (2 * shrink)
+
+
 def entropic_jko_variance(
     variance: float, stiffness: float, temperature: float, step: float
 ) -> float:
-    """Return the variance after one step, v/(1 + k tau)^2 + 2 lambda tau/(1 + k tau)."""
+    """Return the variance after one entropic step, v/(1 + k tau)^2 + 2 lambda tau/(1 + k tau)."""
     shrink = 1 + stiffness * step
     return variance / shrink**2 + 2 * temperature * step / shrink
 

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import ClassVar
 
-from wgflow.energy import Entropy
 from wgflow.errors import InputError, check_choice, check_count, check_number
 from wgflow.problem import Problem
 from wgflow.solver import Context, Scheme, Solver
@@ -108,7 +107,7 @@ class FiniteVolume(Solver):
                 "The solver finite-volume needs an Entropy with a temperature above 0 or a "
                 "PowerEntropy, but the energy has neither; add one or use the solver particles."
             )
-        powers = [term.name for term in energy.internal if not isinstance(term, Entropy)]
+        powers = energy.powers
         if powers and self.method == "implicit":
             raise InputError(
                 f"The method 'implicit' of solver finite-volume covers entropies only, but the "

@@ -9,7 +9,7 @@ from wgflow import noise
 from wgflow.errors import InputError, check_choice, check_count, check_number
 from wgflow.measure import Particles
 from wgflow.problem import Problem
-from wgflow.solver import Context, Scheme, Snapshot, Solver, State, Step
+from wgflow.solver import Context, Scheme, Snapshot, Solver, State, Step, check_no_powers
 
 METHODS = {"euler": 1, "heun": 2, "euler-maruyama": 1}
 """Time integrators and their orders."""
@@ -61,6 +61,7 @@ class ParticleFlow(Solver):
 
     def prepare(self, problem: Problem, seed: int, context: Context) -> Scheme:
         """Return the scheme, or raise InputError if the method does not fit the temperature."""
+        check_no_powers(problem, self.name)
         noisy = problem.temperature > 0
         method = self.method or ("euler-maruyama" if noisy else "heun")
         if noisy != (method == "euler-maruyama"):

@@ -9,7 +9,7 @@ from wgflow import noise
 from wgflow.errors import InputError, check_count, check_flag, check_number
 from wgflow.measure import Particles
 from wgflow.problem import Problem
-from wgflow.solver import Context, Scheme, Snapshot, Solver, State, Step
+from wgflow.solver import Context, Scheme, Snapshot, Solver, State, Step, check_no_powers
 from wgflow.solvers.particles import brownian, checked_step, initial_position
 
 
@@ -74,6 +74,7 @@ class SGD(Solver):
 
     def prepare(self, problem: Problem, seed: int, context: Context) -> Scheme:
         """Return the scheme, or raise InputError if there is no network to train."""
+        check_no_powers(problem, self.name)
         if problem.risk is None:
             raise InputError(
                 "The solver sgd trains a network, but the energy has no Risk term; use the solver "

@@ -1,5 +1,7 @@
 """Laws of the particle solver and of finite-width SGD."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from conftest import moments, network, well
@@ -183,3 +185,11 @@ def test_refusals() -> None:
     for settings in ({"count": 0}, {"count": 2.5}, {"count": True}, {"step": float("nan")}):
         with pytest.raises(wg.InputError, match="must be"):
             wg.ParticleFlow(**settings)
+
+
+@pytest.mark.parametrize("solver", [wg.ParticleFlow(count=4), wg.SGD(width=4)])
+def test_internal_energies_that_particles_do_not_have_are_refused(solver: wg.ParticleFlow) -> None:
+    problem = network()
+    with_power = dataclasses.replace(problem, energy=problem.energy + wg.PowerEntropy(2.0))
+    with pytest.raises(wg.InputError, match="cannot follow the term 'power_entropy'"):
+        wg.solve(with_power, solver)

@@ -5,14 +5,22 @@ twice its length, so that no axis wraps around. A kernel that is periodic needs 
 """
 
 import functools
-import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.fft import irfftn, rfftn
 
+from wgflow.measure import grid_points
+
 NEAR = 6
-"""Cells around the singularity in which a kernel is averaged by a graded rule."""
+"""Cells around the singularity in which the rule of three points is not fine enough."""
+GRADED, PLAIN = (24, 24, 12, 6), (6, 6, 6, 3)
+"""Nodes on half an axis, in one to four dimensions, between cells that touch and nearby cells."""
+MOST_CELLS = 1024
+"""Cells of the largest grid whose form is tested by eigenvalues."""
+BLOCK = 2**18
+"""Values of the kernel that are averaged at a time."""
 
 
 def is_uniform(edges: Sequence[np.ndarray]) -> bool:
@@ -44,10 +52,17 @@ class Convolution:
     def positive(self) -> bool:
         """Whether the quadratic form is surely >= 0 on masses of total zero.
 
-        The test, on the padded transform, is sufficient, and for a periodic kernel sharp.
+        A test of the padded transform is sufficient, and for a periodic kernel sharp; one that
+        reaches beyond the grid may fail it, and gets the test by eigenvalues if the grid is small.
         """
         symbol = self.symbol.reshape(-1)
-        return bool(symbol[1:].min(initial=0.0) >= -1e-12 * np.abs(symbol).max())
+        if symbol[1:].min(initial=0.0) >= -1e-12 * np.abs(symbol).max():
+            return True
+        cells = math.prod(self.shape)
+        if cells > MOST_CELLS:
+            return False
+        rows = [self.apply(unit.reshape(self.shape)).reshape(-1) for unit in np.eye(cells)]
+        return DenseForm(np.array(rows)).positive
 
 
 class DenseForm:
@@ -96,10 +111,17 @@ def difference_table(
     grids = np.meshgrid(*steps, indexing="ij")
     offset = np.stack([grid.reshape(-1) for grid in grids], axis=1).astype(float)
     if averaged:
-        near = np.abs(offset).max(axis=1) <= NEAR
-        values = np.empty(len(offset))
-        values[near] = _hat_mean(kernel, offset[near], width, *_graded_rule())
-        values[~near] = _hat_mean(kernel, offset[~near], width, *_smooth_rule())
+        # A periodic kernel is singular at a whole turn, too.
+        turn = np.array([len(edge) - 1 for edge in edges])
+        away = np.minimum(np.abs(offset), turn - np.abs(offset)).max(axis=1)
+        values, few = np.empty(len(offset)), min(len(edges), len(GRADED)) - 1
+        for chosen, rule in (
+            (away <= 1, _gauss_rule(GRADED[few], graded=True)),
+            ((away > 1) & (away <= NEAR), _gauss_rule(PLAIN[few], graded=False)),
+            (away > NEAR, _smooth_rule()),
+        ):
+            if chosen.any():
+                values[chosen] = _hat_mean(kernel, offset[chosen], width, *rule)
     else:
         values = kernel(offset * width)
     return values.reshape(grids[0].shape)
@@ -116,10 +138,15 @@ def _hat_mean(
 
     The difference of two points in two cells has the density of a hat around that of the centres.
     """
+    axes = len(width)
+    shifts = grid_points([nodes] * axes)
+    weight = grid_points([weights] * axes).prod(axis=1)
     mean = np.zeros(len(offset))
-    for index in itertools.product(range(len(nodes)), repeat=len(width)):
-        picked = list(index)
-        mean += np.prod(weights[picked]) * kernel((offset + nodes[picked]) * width)
+    count = max(1, BLOCK // len(offset))
+    for first in range(0, len(shifts), count):
+        block = slice(first, first + count)
+        pairs = ((offset[:, np.newaxis] + shifts[block]) * width).reshape(-1, axes)
+        mean += kernel(pairs).reshape(len(offset), -1) @ weight[block]
     return mean
 
 
@@ -129,14 +156,15 @@ def _smooth_rule() -> tuple[np.ndarray, np.ndarray]:
     return np.array([-root, 0.0, root]), np.array([side, 1 - 2 * side, side])
 
 
-def _graded_rule(count: int = 24, grading: int = 3) -> tuple[np.ndarray, np.ndarray]:
-    """Return nodes and weights against the hat on [-1, 1], graded towards -1, 0 and 1.
+def _gauss_rule(count: int, *, graded: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return nodes and weights against the hat on [-1, 1], from the rule of Gauss on each half.
 
-    There a kernel is singular at the offsets that are whole numbers of cells.
+    Graded ones crowd towards -1, 0 and 1, where a kernel is singular between cells that touch.
     """
     point, weight = np.polynomial.legendre.leggauss(count)
-    rising, falling = ((1 + point) / 2) ** grading, ((1 - point) / 2) ** grading
-    place = rising / (rising + falling)
-    slope = 2 * grading * place * (1 - place) / (1 - point**2)
-    weight = weight * slope * (1 - place)
-    return np.concatenate((-place[::-1], place)), np.concatenate((weight[::-1], weight))
+    rising, falling = (1 + point) / 2, (1 - point) / 2
+    if graded:
+        weight = weight * 140 * (rising * falling) ** 3
+        rising, falling = (x**4 * (35 - 84 * x + 70 * x**2 - 20 * x**3) for x in (rising, falling))
+    weight = weight / 2 * falling
+    return np.concatenate((-rising[::-1], rising)), np.concatenate((weight[::-1], weight))

@@ -47,9 +47,13 @@ class GridRisk:
         self._inner = neuron.inner(grid_points(centres[outer:]))
         response = neuron.function.value(risk.inputs @ self._inner.T)  # (n, inner cells)
         self.basis = _range(response)
-        self.response = self.basis.T @ response  # (r, inner cells)
+        self.response = self._compressed(response)  # (r, inner cells)
         self.outputs = risk.data.y.shape[1]
         self.size = len(self.response) * self.outputs
+
+    def _compressed(self, table: np.ndarray) -> np.ndarray:
+        """Return B^T of a table (n, ...); a square B is the identity."""
+        return table if self.basis.shape[1] == len(self.basis) else self.basis.T @ table
 
     @functools.cached_property
     def _tangents(self) -> list[np.ndarray]:
@@ -59,8 +63,8 @@ class GridRisk:
         tangents = []
         # One coordinate at a time: all at once they would not fit for many samples.
         for direction in np.eye(inner.shape[1]):
-            slope = self.basis.T @ (derivative * (inputs @ direction)[:, np.newaxis])
-            tangents.append(slope)
+            slope = derivative * (inputs @ direction)[:, np.newaxis]
+            tangents.append(self._compressed(slope))
         stacked = np.stack(tangents, axis=-1)  # (r, inner cells, inner weights)
         pulled = neuron.pull_back_inner(inner, stacked)
         return [np.ascontiguousarray(part) for part in np.moveaxis(pulled, -1, 0)]
@@ -152,7 +156,7 @@ def _gram(table: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _range(matrix: np.ndarray) -> np.ndarray:
-    """Return an orthonormal basis (n, r) of the columns of a matrix, to rounding.
+    """Return an orthonormal basis (n, r) of the columns of a matrix, to rounding; I if r = n.
 
     A randomized range finder (Halko, Martinsson, Tropp, "Finding structure with randomness", SIAM
     Review 53, 2011) of growing width, which stays cheap where samples and cells are thousands.
@@ -172,7 +176,8 @@ def _range(matrix: np.ndarray) -> np.ndarray:
     if columns < rows:
         basis = np.linalg.qr(matrix)[0]
         return _trimmed(basis, basis.T @ matrix)
-    return _trimmed(np.eye(rows), matrix) if rows <= 512 else np.eye(rows)
+    trimmed = _trimmed(np.eye(rows), matrix) if rows <= 512 else np.eye(rows)
+    return trimmed if trimmed.shape[1] < rows else np.eye(rows)
 
 
 def _trimmed(basis: np.ndarray, coefficients: np.ndarray) -> np.ndarray:

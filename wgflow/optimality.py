@@ -24,10 +24,11 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, gmres
 from scipy.special import logsumexp
 
-from wgflow.energy import Couplings, Energy, Entropy, Interaction, Risk
+from wgflow.energy import Couplings, Energy, Interaction, Risk
 from wgflow.errors import InputError
 from wgflow.grid_energy import GridEnergy
 from wgflow.measure import GridMeasure, Measure, Particles, cell_centres, grid_points
@@ -69,7 +70,7 @@ class Minimum:
     value
         F*, the value of F at the law below.
     gap
-        F* minus the dual value: how exact it is.
+        Of the law below: how exact F* is.
     measure
         The optimal law rho*.
     coupling
@@ -116,9 +117,18 @@ class Dual:
         return self.on_grid.coupled_value(coupling) - paired
 
     def lower_bound(self, couplings: Couplings) -> float:
-        """Return D at the couplings of any law of total mass 1, of particles for example."""
+        """Return D at the couplings of any law of total mass 1, of particles for example.
+
+        Under a singular interaction particles have no finite energy and their tangent is no lower
+        bound, but that at their histogram on the grid is.
+        """
         grid, energy = self.on_grid, self.on_grid.energy
         points = grid_points(cell_centres(grid.edges))
+        singular = _singular(energy)
+        if singular:
+            law = _histogram(couplings[singular[0].name].measure, grid.edges)
+            points = law.points
+            couplings = couplings | {term.name: term.couple(law) for term in singular}
         g = energy.first_variation(points, couplings).reshape(grid.volume.shape)
         total = -grid.temperature * _gibbs(g, grid)[1]
         for term in energy.terms:
@@ -163,10 +173,10 @@ class Dual:
             mass = np.exp(self.gibbs(coupling)[0])
             reached = grid.couple(mass)
             ascent = reached - coupling
-            gap = grid.value(mass) - value
+            gap = self.gap(mass)
             if gap <= tolerance * max(1.0, abs(value)):
                 measure = GridMeasure(grid.edges, mass)
-                return Minimum(value + gap, gap, measure, coupling, iteration)
+                return Minimum(grid.value(mass), gap, measure, coupling, iteration)
             step = self._newton_step(mass, coupling, reached, ascent)
             slope = float(grid.hessian(coupling)(step) @ ascent)
             length, risen = 1.0, False
@@ -174,7 +184,7 @@ class Dual:
                 trial = coupling + length * step
                 trial_value = self.value(trial)
                 # At the rounding floor of D a full step is taken on trust: the gap decides.
-                floor = 1e-13 * max(1.0, abs(value))
+                floor = 1e-13 * max(1.0, abs(value), abs(self._linear_part(coupling)))
                 risen = trial_value >= value + 1e-4 * length * slope - floor
                 length /= 2
             if not risen:
@@ -206,9 +216,11 @@ class Dual:
 
 def _gibbs(g: np.ndarray, grid: GridEnergy) -> tuple[np.ndarray, float]:
     """Return the log masses of exp(-g/lambda), normalised, and log int exp(-g/lambda)."""
-    exponent = np.log(grid.volume) - g / grid.temperature
+    # From its minimum on, g / lambda keeps its digits where the mass is.
+    least = float(g.min())
+    exponent = np.log(grid.volume) - (g - least) / grid.temperature
     normaliser = float(logsumexp(exponent))
-    return exponent - normaliser, normaliser
+    return exponent - normaliser, normaliser - least / grid.temperature
 
 
 NOT_CONVEX = (
@@ -219,13 +231,13 @@ NOT_CONVEX = (
 
 def check_convex(energy: Energy) -> None:
     """Raise InputError, with the reason, if an energy surely has no dual certificate."""
+    if energy.powers:
+        raise InputError("There is no certificate for an energy with a power entropy.")
     if energy.temperature <= 0:
         raise InputError(
             "The certificate needs a temperature above 0, but the energy has "
             f"{energy.temperature:g}; add an Entropy term."
         )
-    if not all(isinstance(internal, Entropy) for internal in energy.internal):
-        raise InputError("There is no certificate for an energy with a power entropy.")
     if energy.convex is False:
         raise NotConvexError(NOT_CONVEX)
 
@@ -247,8 +259,9 @@ def certificate(
     A law on a grid gets its dual value, gap and the minimum on that grid. Particles at positive
     temperature have no finite entropy: they get the lower bound D of their predictions and the
     minimum, both on a grid, and NaN for value and gap. At temperature 0 the gap is that of Frank
-    and Wolfe, int g drho - min g, with the minimum of g over the cell centres of a grid and the
-    points of the law; Jaggi, "Revisiting Frank-Wolfe" (ICML 2013). The minimum F* is NaN then.
+    and Wolfe, int g drho - min g, with the minimum of g over the points of the law and, unless
+    the law is on that grid, by a search downhill from the best cell centre of a grid; Jaggi,
+    "Revisiting Frank-Wolfe" (ICML 2013). The minimum F* is NaN then.
 
     Parameters
     ----------
@@ -263,7 +276,8 @@ def certificate(
     Raises
     ------
     InputError
-        A law of other axes or of a mass other than 1, or an energy that has no certificate.
+        A law of other axes or of a mass other than 1, an energy that has no certificate, or
+        particles at temperature 0 under a singular interaction.
     """
     if not isinstance(measure, Particles | GridMeasure):
         raise InputError(f"A certificate needs Particles or a GridMeasure, not {measure!r}.")
@@ -295,14 +309,51 @@ def certificate(
     return Certificate(np.nan, dual.lower_bound(couplings), np.nan, minimum)
 
 
+def _lowest(energy: Energy, couplings: Couplings, edges: Sequence[np.ndarray]) -> float:
+    """Return the least g that a search downhill from the best cell centre of a grid finds."""
+    points = grid_points(cell_centres(edges))
+    g = energy.first_variation(points, couplings)
+    best = int(g.argmin())
+
+    def value(x: np.ndarray) -> float:
+        return float(energy.first_variation(x[np.newaxis], couplings)[0])
+
+    def slope(x: np.ndarray) -> np.ndarray:
+        return energy.gradient(x[np.newaxis], couplings)[0]
+
+    bounds = [(edge[0], edge[-1]) for edge in edges]
+    found = minimize(value, points[best], jac=slope, bounds=bounds, method="L-BFGS-B")
+    return min(float(g[best]), float(found.fun))
+
+
+def _singular(energy: Energy) -> list[Interaction]:
+    return [term for term in energy.terms if isinstance(term, Interaction) and term.singular]
+
+
+def _histogram(measure: Measure, edges: Sequence[np.ndarray]) -> GridMeasure:
+    """Return the masses of a law in the cells of a grid, those beyond its ends in the last cell."""
+    lower, upper = [edge[0] for edge in edges], [edge[-1] for edge in edges]
+    points = np.clip(measure.points, lower, upper)
+    return GridMeasure(edges, np.histogramdd(points, list(edges), weights=measure.mass)[0])
+
+
 def _frank_wolfe(
     energy: Energy, measure: Measure, couplings: Couplings, edges: Sequence[np.ndarray]
 ) -> Certificate:
     """Return the certificate at temperature 0."""
     if not GridEnergy(energy, edges).convex:
         raise NotConvexError(NOT_CONVEX)
+    singular = _singular(energy)
+    if singular and isinstance(measure, Particles):
+        raise InputError(
+            f"Particles have no finite energy under the singular interaction '{singular[0].name}', "
+            "hence no certificate at temperature 0; pass a GridMeasure, their histogram for "
+            "example."
+        )
     at_home = energy.first_variation(measure.points, couplings)
-    on_grid = energy.first_variation(grid_points(cell_centres(edges)), couplings)
-    gap = float(measure.mass @ at_home) - float(min(at_home.min(), on_grid.min()))
+    least = float(at_home.min())
+    if not (isinstance(measure, GridMeasure) and edges is measure.edges):
+        least = min(least, _lowest(energy, couplings, edges))
+    gap = max(float(measure.mass @ at_home) - least, 0.0)
     value = sum(energy.values(measure, couplings).values())
     return Certificate(value, value - gap, gap, np.nan)

@@ -61,17 +61,18 @@ class Diagnostics:
         """Return the optimality gap and F*: on a grid, for an energy known to be convex."""
         if not isinstance(measure, GridMeasure) or not self._certified:
             return np.nan, np.nan
-        if self._dual is None or self._dual.on_grid.edges is not measure.edges:
+        dual = self._dual
+        if dual is None or not all(map(np.array_equal, dual.on_grid.edges, measure.edges)):
             try:
-                self._dual = Dual(self.problem.energy, measure.edges)
+                self._dual = dual = Dual(self.problem.energy, measure.edges)
             except NotConvexError:
                 self._certified = False  # a kernel whose sign only the grid could tell
                 return np.nan, np.nan
             try:
-                self._minimum = self._dual.maximise().value
+                self._minimum = dual.maximise().value
             except InputError:
                 self._minimum = np.nan
-        return self._dual.gap(measure.mass_on_grid), self._minimum
+        return dual.gap(measure.mass_on_grid), self._minimum
 
 
 def layout(

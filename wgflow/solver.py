@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from wgflow.energy import Couplings
-from wgflow.errors import check_count
+from wgflow.errors import InputError, check_count
 from wgflow.measure import Measure
 from wgflow.problem import Problem
 
@@ -161,3 +161,12 @@ class Solver:
     def settings(self) -> dict[str, Any]:
         """Return the settings as plain data."""
         return dataclasses.asdict(self)
+
+
+def check_no_powers(problem: Problem, solver: str) -> None:
+    """Raise InputError if the energy has an internal term that particles cannot follow."""
+    if problem.energy.powers:
+        raise InputError(
+            f"The solver {solver} cannot follow the term '{problem.energy.powers[0]}', which needs "
+            "a density; use the solver finite-volume or jko."
+        )

@@ -60,6 +60,7 @@ class Interaction(Term):
         self.name, self.singular, self.antiderivative = name, singular, antiderivative
         self._value, self._gradient = value, gradient
         self._description: dict[str, Any] = {"kind": "Interaction", "singular": singular}
+        self._last: tuple[tuple[np.ndarray, ...], Convolution | DenseForm] | None = None
 
     @classmethod
     def quadratic(cls, strength: float, name: str = "interaction") -> "Interaction":
@@ -77,7 +78,7 @@ class Interaction(Term):
         factor = check_number("The strength of an interaction", strength)
 
         def value(x: np.ndarray) -> np.ndarray:
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore"):
                 return -factor / 2 * np.log((x**2).sum(axis=1))
 
         def gradient(x: np.ndarray) -> np.ndarray:
@@ -136,6 +137,12 @@ class Interaction(Term):
         InputError
             Cells of unequal width in more than one dimension.
         """
+        # Most grids are the same as the last one, in every save of a run for example.
+        if self._last is None or not _equal(self._last[0], edges):
+            self._last = tuple(edges), self._new_form(edges)
+        return self._last[1]
+
+    def _new_form(self, edges: Sequence[np.ndarray]) -> Convolution | DenseForm:
         if is_uniform(edges):
             return Convolution(difference_table(self.kernel, edges, averaged=self.singular))
         if len(edges) == 1:
@@ -177,6 +184,10 @@ class Interaction(Term):
 
     def describe(self) -> dict[str, Any]:
         return self._description
+
+
+def _equal(edges: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> bool:
+    return len(edges) == len(other) and all(map(np.array_equal, edges, other))
 
 
 class InteractionCoupling:

@@ -60,7 +60,12 @@ class Energy:
     @property
     def diffuses(self) -> bool:
         """Whether there is an internal energy, an entropy of positive temperature or another."""
-        return self.temperature > 0 or any(not isinstance(s, Entropy) for s in self.internal)
+        return self.temperature > 0 or bool(self.powers)
+
+    @property
+    def powers(self) -> list[str]:
+        """Names of the internal energies other than the entropy."""
+        return [s.name for s in self.internal if not isinstance(s, Entropy)]
 
     @property
     def convex(self) -> bool | None:

@@ -1,0 +1,101 @@
+"""Error against seconds of every grid method, on the motorcycle and the tanh network.
+
+Run with `make work-precision`; it takes about a quarter of an hour, prints the table and draws
+docs/images/work_precision.png. The error is that of the law in space and time: the L1 distance, at
+the end of the run, from finite volumes of second order with half the cell width and far shorter
+steps.
+"""
+
+import pathlib
+import statistics
+import time
+
+import numpy as np
+from matplotlib.figure import Figure
+
+import wgflow as wg
+from wgflow.plots import save_figure
+
+IMAGE = pathlib.Path(__file__).parent.parent / "docs" / "images" / "work_precision.png"
+REPEATS = 3
+
+METHODS = {
+    "JKO entropic": lambda step, shape: wg.JKO(step, shape, method="entropic"),
+    "JKO entropic, order 2": lambda step, shape: wg.JKO(
+        step, shape, method="entropic", time_order=2
+    ),
+    "JKO balanced": lambda step, shape: wg.JKO(step, shape, method="balanced"),
+    "JKO balanced, order 2": lambda step, shape: wg.JKO(
+        step, shape, method="balanced", time_order=2
+    ),
+    "JKO back-and-forth": lambda step, shape: wg.JKO(step, shape, method="back-and-forth"),
+    "JKO back-and-forth, order 2": lambda step, shape: wg.JKO(
+        step, shape, method="back-and-forth", time_order=2
+    ),
+    "finite volumes": lambda step, shape: wg.FiniteVolume(step, shape),
+    "finite volumes, order 2": lambda step, shape: wg.FiniteVolume(step, shape, time_order=2),
+}
+
+CASES = {
+    "tanh-network": (4.0, (112, 112), (2.0, 1.0, 0.5, 0.25), 1 / 32),
+    "motorcycle": (4.0, (144, 76), (1.0, 0.5, 0.25), 1 / 64),
+}
+"""Horizon, shape, steps, and the step of the reference."""
+
+
+def main() -> None:
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    for panel, case in zip(figure.subplots(1, len(CASES)), CASES, strict=True):
+        measure(panel, case)
+    save_figure(figure, IMAGE, replace=True)
+    print(f"Wrote {IMAGE.name}")
+
+
+def measure(panel, case: str) -> None:
+    horizon, shape, steps, finest = CASES[case]
+    problem = wg.get_case(case).until(horizon).save_every(horizon)
+    reference = coarsened(problem, finest, shape)
+    print(f"\n{case}, {shape[0]} x {shape[1]} cells, t = {horizon:g}, L1 errors of the law")
+    print(f"{'method':30}{'step':>8}{'error':>12}{'seconds':>10}{'order':>8}")
+    for name, solver in METHODS.items():
+        errors, seconds = [], []
+        for step in steps:
+            try:
+                run, spent = timed(problem, solver(step, shape))
+            except wg.InputError:
+                continue  # the grid is too coarse for this step
+            if run.status != "finished":
+                print(f"{name:30}{step:8g}  {run.status}")
+                continue
+            errors.append(float(np.abs(run.measure(-1).mass_on_grid - reference).sum()))
+            seconds.append(spent)
+            order = np.log2(errors[-2] / errors[-1]) if len(errors) > 1 else np.nan
+            print(f"{name:30}{step:8g}{errors[-1]:12.2e}{spent:10.2f}{order:8.2f}", flush=True)
+        if errors:
+            panel.loglog(seconds, errors, "o--" if "order 2" in name else "o-", label=name)
+    panel.set(title=case, xlabel="seconds", ylabel="L1 error of the law")
+    panel.grid(alpha=0.3)
+    panel.legend(fontsize=7)
+
+
+def coarsened(problem: wg.Problem, step: float, shape: tuple[int, int]) -> np.ndarray:
+    """Return the masses of the reference on the cells of this shape."""
+    finer = (2 * shape[0], 2 * shape[1])
+    law = wg.solve(problem, wg.FiniteVolume(step, finer, time_order=2, tolerance=1e-10)).measure(-1)
+    return law.mass_on_grid.reshape(shape[0], 2, shape[1], 2).sum(axis=(1, 3))
+
+
+def timed(problem: wg.Problem, solver) -> tuple[wg.Run, float]:
+    """Return a run and the median of its seconds, the time for compiling left out."""
+    run, seconds = None, []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        run = wg.solve(problem, solver)
+        seconds.append(time.perf_counter() - started)
+        if seconds[-1] > 20:
+            break
+    return run, statistics.median(seconds[-2:])
+
+
+if __name__ == "__main__":
+    main()
