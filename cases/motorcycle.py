@@ -14,6 +14,7 @@ from wgflow.loop import solve
 from wgflow.neuron import Neuron
 from wgflow.problem import Problem
 from wgflow.solver import Solver
+from wgflow.solvers.finite_volume import FiniteVolume
 from wgflow.solvers.jko import JKO
 from wgflow.solvers.particles import ParticleFlow
 from wgflow.solvers.sgd import SGD
@@ -26,7 +27,8 @@ SOURCE = (
 
 SOLVERS: dict[str, Solver] = {
     "particles": ParticleFlow(count=4000, step=2e-3),
-    "jko": JKO(step=0.25, shape=(144, 76)),
+    "jko": JKO(step=0.25, shape=(144, 76), method="entropic"),
+    "finite-volume": FiniteVolume(step=0.1, shape=(144, 76), time_order=2),
     "sgd": SGD(width=4000, step=5e-4, batch=32),
 }
 

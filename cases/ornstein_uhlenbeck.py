@@ -10,6 +10,7 @@ from wgflow.law import Gaussian
 from wgflow.loop import solve
 from wgflow.problem import Problem
 from wgflow.solver import Solver
+from wgflow.solvers.finite_volume import FiniteVolume
 from wgflow.solvers.jko import JKO
 from wgflow.solvers.particles import ParticleFlow
 
@@ -22,6 +23,7 @@ SOURCE = (
 SOLVERS: dict[str, Solver] = {
     "particles": ParticleFlow(count=10000, step=1e-2),
     "jko": JKO(step=0.05, shape=(512,)),
+    "finite-volume": FiniteVolume(step=0.05, shape=(512,), time_order=2),
 }
 
 

@@ -1,159 +1,87 @@
 """The entropic JKO step in the log domain (numerics: `JKO` in `wgflow.solvers.jko`)."""
 
-import functools
-
 import numpy as np
-from scipy.optimize import minimize
 
-from wgflow.domain import Circle
+from wgflow.errors import check_number
 from wgflow.grid_energy import GridEnergy
-from wgflow.kernels import log_sum_exp_rows
-from wgflow.measure import GridMeasure
 from wgflow.problem import Problem
-from wgflow.solver import Scheme, Snapshot, State, Step
-from wgflow.solvers.fixed_point import FixedPoint, anderson
-from wgflow.solvers.heat_kernel import log_heat_kernel
-
-EMPTY = -1e30
-"""Stands for the logarithm of zero mass; finite, so that sums of exponentials stay numbers."""
+from wgflow.solvers.heat_kernel import HeatKernel
+from wgflow.solvers.kernel_scheme import KernelScheme, Movement
 
 
-class EntropicScheme(Scheme):
-    """The scheme of `JKO`; its state is `log_mass`, the logarithm of the cell masses.
+class EntropicScheme(KernelScheme):
+    """Entropic minimizing movements, of order 1.
 
-    The logarithm keeps tails that the masses themselves cannot hold: g / epsilon spans hundreds.
+    With epsilon = regularisation * lambda and alpha = lambda - epsilon / 2, a step minimises
+
+        int |x - y|^2 / (2 tau) dpi + epsilon int pi log pi + E(rho) + alpha int rho log rho
+
+    over couplings pi of the new law rho with the old one. With g at the new law and K the heat
+    kernel of variance epsilon tau, it ends at
+
+        rho = a K[rho_k / K[a]],    epsilon log a + alpha log rho + g = constant.
+
+    (Cuturi, "Sinkhorn distances", NeurIPS 2013, and Peyre, "Entropic approximation of Wasserstein
+    gradient flows", SIAM J. Imaging Sci. 8, 2015). The mass is exact for any a. At regularisation
+    2, alpha is 0, a is known and the diffusion alone is exact; below, entropy of pi in excess is
+    taken back from that of rho ("debiased"), and the step comes closer to that in the Wasserstein
+    distance.
+
+    Parameters
+    ----------
+    regularisation
+        epsilon in units of the temperature lambda, above 0 and at most 2.
     """
 
     def __init__(
         self,
         problem: Problem,
         edges: tuple[np.ndarray, ...],
+        *,
         tolerance: float,
         max_iterations: int,
+        regularisation: float = 2.0,
     ) -> None:
-        self.problem, self.edges = problem, edges
-        self.tolerance, self.max_iterations = tolerance, max_iterations
-        self.on_grid = GridEnergy(problem.energy, edges)
-        self.log_kernels = functools.lru_cache(maxsize=4)(self._make_log_kernels)
-
-    def initial(self) -> State:
-        """Return the initial law integrated over the cells."""
-        mass = self.problem.initial.folded_masses(self.problem.domain, self.edges)
-        with np.errstate(divide="ignore"):
-            return {"log_mass": np.maximum(np.log(mass), EMPTY)}
-
-    def advance(self, state: State, time: float, index: int, dt: float) -> Step:
-        """Return the outcome of one minimizing movement."""
-        spread = dt * self.problem.rate(time + dt / 2)
-        grid = self.on_grid
-        movement = Movement(grid, state["log_mass"], self.log_kernels(spread))
-        start = grid.couple(np.exp(state["log_mass"]))
-        if grid.size == 0:
-            return Step({"log_mass": movement.end(start)})
-
-        def accelerated(first: np.ndarray) -> FixedPoint:
-            law = np.exp(movement.end(first))
-            correction = grid.correction(law, first, spread, 2 * grid.temperature)
-            return anderson(
-                lambda scaled: movement.mismatch(scaled * grid.scale) / grid.scale,
-                lambda error: correction(error * grid.scale) / grid.scale,
-                first / grid.scale,
-                self.tolerance,
-                self.max_iterations,
-            )
-
-        solution = accelerated(start)
-        if not solution.converged:
-            # Very long steps: climb the dual of the step, which is concave, then finish as before.
-            solution = accelerated(movement.climb(start, self.max_iterations))
-        status, reason = "ok", ""
-        if not solution.converged:
-            status = "not_converged" if np.isfinite(solution.error) else "diverged"
-            reason = (
-                f"the inner iteration of the JKO step stopped at an error of {solution.error:.1e} "
-                f"after {movement.evaluations} iterations; use a smaller step, a looser tolerance "
-                "or a larger max_iterations."
-            )
-        return Step(
-            {"log_mass": movement.end(solution.point * grid.scale)},
-            status,
-            iterations=movement.evaluations,
-            evaluations=movement.evaluations,
-            reason=reason,
+        check_number("The regularisation of an entropic step", regularisation, above=0, most=2)
+        self.epsilon = regularisation * problem.temperature
+        self.alpha = problem.temperature - self.epsilon / 2
+        super().__init__(
+            problem,
+            edges,
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+            variance=self.epsilon,
+            exponent=self.epsilon + self.alpha,
         )
 
-    def observe(self, state: State) -> Snapshot:
-        """Return the law on the grid."""
-        return Snapshot(GridMeasure(self.edges, np.exp(state["log_mass"])))
-
-    def _make_log_kernels(self, spread: float) -> tuple[np.ndarray, ...]:
-        variance = 2 * self.problem.temperature * spread
-        return tuple(
-            log_heat_kernel(len(edge) - 1, edge[-1] - edge[0], variance, isinstance(axis, Circle))
-            for axis, edge in zip(self.problem.domain.axes, self.edges, strict=True)
-        )
+    def movement(self, log_old: np.ndarray, spread: float) -> "EntropicMovement":
+        """Return the equation of a step."""
+        kernel = self.kernel(spread)
+        return EntropicMovement(self.on_grid, kernel, log_old, self.epsilon, self.alpha)
 
 
-class Movement:
-    """One minimizing movement from a law, as a function of a trial coupling z."""
+class EntropicMovement(Movement):
+    """One entropic step; the tilt is log a + g / (epsilon + alpha).
+
+    Its equation is tilt = -alpha / (epsilon + alpha) log K[rho_k / K[a]], whose right-hand side
+    contracts by alpha / (epsilon + alpha).
+    """
 
     def __init__(
-        self, on_grid: GridEnergy, log_old: np.ndarray, log_kernels: tuple[np.ndarray, ...]
+        self,
+        on_grid: GridEnergy,
+        kernel: HeatKernel,
+        log_old: np.ndarray,
+        epsilon: float,
+        alpha: float,
     ) -> None:
-        self.on_grid, self.log_old, self.log_kernels = on_grid, log_old, log_kernels
-        self.epsilon = 2 * on_grid.temperature
-        self.evaluations = 0
-        self._last: tuple[np.ndarray, np.ndarray] | None = None
+        super().__init__(on_grid, kernel, log_old, tilted=alpha > 0)
+        self.sum, self.ratio = epsilon + alpha, alpha / (epsilon + alpha)
 
-    def _pair(self, coupling: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return log pi at a coupling z, and log K[exp(-g_z / epsilon)]."""
-        self.evaluations += 1
-        factor = -self.on_grid.first_variation(coupling) / self.epsilon
-        spread = _smooth(factor, self.log_kernels)
-        return factor + _smooth(self.log_old - spread, self.log_kernels), spread
-
-    def end(self, coupling: np.ndarray) -> np.ndarray:
-        """Return log pi, the law that the movement ends at if this coupling is right."""
-        if self._last is None or not np.array_equal(self._last[0], coupling):
-            self._last = (coupling.copy(), self._pair(coupling)[0])
-        return self._last[1]
-
-    def mismatch(self, coupling: np.ndarray) -> np.ndarray:
-        """Return the coupling of that law less the trial one; 0 at the solution."""
-        return self.on_grid.couple(np.exp(self.end(coupling))) - coupling
-
-    def climb(self, coupling: np.ndarray, most: int) -> np.ndarray:
-        """Return a coupling near the solution, by L-BFGS on the dual of the movement,
-
-            D(z) = E(z) - <E'(z), z> - epsilon int log K[exp(-g_z / epsilon)] drho_k,
-
-        whose gradient is E''(z) (z[pi] - z).
-        """
-        grid, old = self.on_grid, np.exp(self.log_old)
-
-        def descent(scaled: np.ndarray) -> tuple[float, np.ndarray]:
-            trial = scaled * grid.scale
-            log_new, spread = self._pair(trial)
-            value = grid.coupled_value(trial) - float(grid.slope(trial) @ trial)
-            value -= self.epsilon * float((old * spread).sum())
-            ascent = grid.hessian(trial)(grid.couple(np.exp(log_new)) - trial)
-            return -value, -ascent * grid.scale
-
-        found = minimize(
-            descent,
-            coupling / grid.scale,
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxcor": 20, "gtol": 1e-13, "ftol": 0.0, "maxiter": most, "maxfun": 2 * most},
-        )
-        return found.x * grid.scale
-
-
-def _smooth(log_values: np.ndarray, log_kernels: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Return log K[exp(log_values)], the kernel applied axis by axis."""
-    for axis, log_kernel in enumerate(log_kernels):
-        moved = np.moveaxis(log_values, axis, -1)
-        rows = np.ascontiguousarray(moved.reshape(-1, moved.shape[-1]))
-        summed = log_sum_exp_rows(rows, log_kernel).reshape(moved.shape)
-        log_values = np.moveaxis(summed, -1, axis)
-    return log_values
+    def move(self, tilt: np.ndarray, coupling: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        log_scaling = -self.on_grid.first_variation(coupling) / self.sum
+        if self.tilt_size:
+            log_scaling = log_scaling + tilt
+        spread = self.kernel.apply(self.log_old - self.kernel.apply(log_scaling))
+        defect = -self.ratio * spread - tilt if self.tilt_size else tilt
+        return log_scaling + spread, defect

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 import pytest
 
-from wgflow.solvers.fixed_point import anderson
+from wgflow.solvers.fixed_point import FixedPoint, anderson, continued, preconditioned
 
 Map = Callable[[np.ndarray], np.ndarray]
 
@@ -192,3 +192,78 @@ def test_the_start_is_not_changed() -> None:
     start = np.zeros(40)
     anderson(contraction(), unchanged, start, 1e-10, 200)
     assert not start.any()
+
+
+def test_the_error_is_what_the_measure_says() -> None:
+    residual = contraction()
+    solution = anderson(
+        residual, unchanged, np.zeros(40), 1e-6, 300, measure=lambda r: float((r**2).sum())
+    )
+    assert solution.converged
+    assert solution.error == pytest.approx((residual(solution.point) ** 2).sum())
+
+
+def test_weights_decide_which_entries_are_made_small_first() -> None:
+    """Least squares over the weighted entries alone solve those in as many steps as they are."""
+    first, root = linear(2, 3)
+    rest = contraction(size=6, rate=0.9)
+
+    def residual(x: np.ndarray) -> np.ndarray:
+        return np.concatenate([first(x[:2]), rest(x[2:])])
+
+    weight = np.array([1.0] * 2 + [1e-9] * 6)
+    solution = anderson(residual, unchanged, np.zeros(8), 1e-14, 4, weight=lambda: weight)
+    assert solution.point[:2] == pytest.approx(root, abs=1e-6)
+    plain = anderson(residual, unchanged, np.zeros(8), 1e-14, 4)
+    assert np.abs(plain.point[:2] - root).max() > 1e-3
+
+
+def test_a_hurried_iteration_gives_up_early() -> None:
+    residual = contraction(rate=0.999)
+    slow = anderson(residual, lambda r: r / 50, np.zeros(40), 1e-10, 500, 0, hurried=True)
+    assert not slow.converged
+    assert slow.iterations < 40
+    quick = anderson(contraction(rate=0.5), unchanged, np.zeros(40), 1e-10, 500, hurried=True)
+    assert quick.converged
+
+
+def test_changes_are_returned_and_make_a_correction_better() -> None:
+    """What one iteration has seen of a linear residual solves another on the same space."""
+    residual, root = linear(5, 4)
+    seen = anderson(residual, unchanged, np.zeros(5), 1e-12, 50)
+    for move, turn in zip(seen.moves, seen.turns, strict=True):
+        assert turn == pytest.approx(residual(move) - residual(np.zeros(5)), abs=1e-12)
+    padded = [np.vstack([changes, np.zeros((2, 5))]) for changes in (seen.moves, seen.turns)]
+    better = preconditioned(unchanged, *padded)
+    again = anderson(residual, better, root + 1.0, 1e-9, 50)
+    assert again.iterations <= 3
+    assert again.point == pytest.approx(root, abs=1e-8)
+    nothing = preconditioned(unchanged, np.zeros((3, 5)), np.zeros((3, 5)))
+    assert nothing is unchanged
+
+
+def test_a_far_solution_is_reached_by_way_of_smaller_parameters() -> None:
+    """X = p tanh(4 - x^3)-like: from 0 the plain iteration for p = 40 does not converge."""
+
+    def solve(parameter: float, start: np.ndarray, most: int, rough: bool) -> FixedPoint:
+        tolerance = 1e-3 if rough else 1e-10
+        slope = 1 + 3 * parameter * start**2
+        return anderson(
+            lambda x: parameter * (1 - x**3) - x,
+            lambda r: r / slope,
+            start,
+            tolerance,
+            most,
+            0,
+            hurried=True,
+        )
+
+    assert not solve(40.0, np.zeros(1), 300, False).converged
+    solution = continued(solve, 40.0, np.zeros(1), 300)
+    assert solution.converged
+    x = float(solution.point[0])
+    assert 40.0 * (1 - x**3) == pytest.approx(x, abs=1e-8)
+    assert solution.iterations <= 300
+    short = continued(solve, 40.0, np.zeros(1), 5)
+    assert not short.converged
+    assert short.iterations <= 5

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from wgflow.solvers.heat_kernel import log_heat_kernel
+from wgflow.domain import Circle, Interval
+from wgflow.errors import InputError
+from wgflow.kernels import log_sum_exp_rows
+from wgflow.solvers.heat_kernel import SMALLEST, HeatKernel, log_heat_kernel
 
 LOWER, LENGTH = -1.0, 2.5
 WIDTHS = [1.2, 2.0, 5.0, 8.1, 16.2, 20.0, 38.0, 60.0, 63.0, 65.0, 200.0]
@@ -153,3 +156,87 @@ def test_the_circle_has_no_end() -> None:
 @both
 def test_a_very_wide_kernel_is_uniform(periodic: bool) -> None:
     assert kernel(1e6, periodic) == pytest.approx(1 / 64, rel=1e-12)
+
+
+def cylinder(width: float, shape: tuple[int, int] = (40, 30)) -> HeatKernel:
+    """The kernel on an interval of length 2.5 times a circle, `width` cells wide on the first."""
+    edges = [np.linspace(LOWER, LOWER + LENGTH, shape[0] + 1), np.linspace(0, 1, shape[1] + 1)]
+    return HeatKernel(
+        [Interval(LOWER, LOWER + LENGTH), Circle(1.0, 0.0)], edges, (width * LENGTH / shape[0]) ** 2
+    )
+
+
+def by_definition(log_values: np.ndarray, width: float) -> np.ndarray:
+    """The kernel applied in logarithms throughout."""
+    rows, columns = log_values.shape
+    first = log_heat_kernel(rows, LENGTH, (width * LENGTH / rows) ** 2, periodic=False)
+    second = log_heat_kernel(columns, 1.0, (width * LENGTH / rows) ** 2, periodic=True)
+    first -= logsumexp(first[rows // 2])
+    second -= logsumexp(second[columns // 2])
+    once = logsumexp(log_values[:, np.newaxis, :] + second, axis=2)
+    return logsumexp(once.T[:, np.newaxis, :] + first, axis=2).T
+
+
+@pytest.mark.parametrize("width", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("height", [1.0, 100.0, 1e3, 1e4, 1e6])
+def test_the_kernel_is_applied_to_any_range_of_logarithms(width: float, height: float) -> None:
+    """Products of matrices serve where they lose nothing; the rest is summed in logarithms."""
+    x, y = np.linspace(-1, 1, 40)[:, np.newaxis], np.linspace(-1, 1, 30)
+    log_values = height * (np.sin(4 * x) * np.cos(3 * y) - x**2)
+    found = cylinder(width).apply(log_values)
+    expected = by_definition(log_values, width)
+    np.testing.assert_allclose(found, expected, rtol=1e-14, atol=1e-13 * max(1.0, height / 1e2))
+
+
+def test_both_ways_of_summing_are_tested() -> None:
+    """Some sums of the test above are far below what a product can hold, and others are not."""
+    narrow = log_heat_kernel(40, LENGTH, (0.3 * LENGTH / 40) ** 2, periodic=False)
+    assert (narrow < math.log(SMALLEST)).any()
+    assert (narrow > math.log(SMALLEST)).any()
+
+
+@pytest.mark.parametrize("depth", [640.0, 688.0, 690.5, 692.0, 705.0, 740.0])
+def test_terms_that_underflow_are_not_lost_beside_others_that_do_not(depth: float) -> None:
+    """Two terms of about exp(-depth), one small by the kernel and one by the masses."""
+    cells, far = 64, 20
+    for share in (-2.0, -0.5, 0.5, 2.0):
+        variance = (far / cells) ** 2 / (2 * (depth + share))
+        kernel = HeatKernel([Interval(0, 1)], [np.linspace(0, 1, cells + 1)], variance)
+        log_values = np.full(cells, -depth)
+        log_values[32] = 0.0
+        logarithms = log_heat_kernel(cells, 1.0, variance, periodic=False)
+        logarithms -= logsumexp(logarithms[32])
+        expected = logsumexp(log_values + logarithms, axis=1)
+        np.testing.assert_allclose(kernel.apply(log_values), expected, rtol=1e-14, atol=1e-12)
+
+
+def test_logarithms_of_nothing_stay_so() -> None:
+    """Empty cells are -1e30; what spreads into them from afar is tiny but a number."""
+    log_values = np.full((40, 30), -1e30)
+    assert (cylinder(1.0).apply(log_values) < -1e29).all()
+    log_values[3, 4] = 0.0
+    found = cylinder(0.3).apply(log_values)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found, by_definition(log_values, 0.3), rtol=1e-13, atol=1e-13)
+
+
+def test_applying_the_kernel_keeps_mass_and_is_symmetric() -> None:
+    """<f, K g> = <K f, g> and <1, K f> = <1, f>; the kernel is at least 2 cells wide."""
+    random = np.random.default_rng(0)
+    first, second = random.normal(size=(2, 40, 30))
+    kernel = cylinder(3.0)
+    one, other = np.exp(kernel.apply(first)), np.exp(kernel.apply(second))
+    assert (np.exp(second) * one).sum() == pytest.approx((np.exp(first) * other).sum(), rel=1e-13)
+    assert one.sum() == pytest.approx(np.exp(first).sum(), rel=1e-11)
+
+
+def test_selected_entries_are_summed_and_the_others_left() -> None:
+    random = np.random.default_rng(0)
+    values, kernel = random.normal(size=(5, 7)), random.normal(size=(4, 7))
+    where = random.uniform(size=(5, 4)) < 0.5
+    out = np.full((5, 4), 9.0)
+    log_sum_exp_rows(values, kernel, out=out, where=where)
+    expected = np.where(where, log_sum_exp_rows(values, kernel), 9.0)
+    assert np.array_equal(out, expected)
+    with pytest.raises(InputError, match="bool"):
+        log_sum_exp_rows(values, kernel, where=where[:2])

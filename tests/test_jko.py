@@ -8,7 +8,6 @@ from conftest import moments, network, well
 
 import wgflow as wg
 from wgflow.cases.ornstein_uhlenbeck import entropic_jko_variance, mean_at, variance_at
-from wgflow.solvers.jko_entropic import EntropicScheme, Movement
 
 
 @pytest.mark.parametrize("shape", [256, 400])
@@ -17,7 +16,7 @@ def test_ornstein_uhlenbeck_steps_obey_their_closed_form(shape: int) -> None:
     step, steps, temperature = 0.1, 10, 0.2
     assert np.sqrt(2 * temperature * step) >= 1.2 * 16 / shape
     problem = well(temperature=temperature)
-    run = wg.solve(problem, wg.JKO(step=step, shape=shape))
+    run = wg.solve(problem, wg.JKO(step=step, shape=shape, method="entropic"))
     mean, variance = moments(run.measure(0))
     for _ in range(steps):
         mean, variance = mean / 1.1, entropic_jko_variance(variance, 1.0, temperature, step)
@@ -29,7 +28,7 @@ def test_ornstein_uhlenbeck_steps_obey_their_closed_form(shape: int) -> None:
 def test_first_order_in_the_step() -> None:
     errors = []
     for step in (0.1, 0.05, 0.025):
-        run = wg.solve(well(), wg.JKO(step=step, shape=512))
+        run = wg.solve(well(), wg.JKO(step=step, shape=512, method="entropic"))
         mean, variance = moments(run.measure(-1))
         errors.append(abs(variance - variance_at(1.0)) + abs(mean - mean_at(1.0)))
     orders = np.log2(np.array(errors[:-1]) / errors[1:])
@@ -70,7 +69,7 @@ def test_diffusion_alone_is_exact_for_any_step() -> None:
     for problem, cells in ((circle, 128), (wall, 64)):
         coefficient = []
         for step in (0.5, 0.1):
-            run = wg.solve(problem, wg.JKO(step=step, shape=cells))
+            run = wg.solve(problem, wg.JKO(step=step, shape=cells, method="entropic"))
             law = run.measure(-1)
             coefficient.append(2 * law.mass @ np.cos(mode * law.points[:, 0]))
         expected = 0.5 * np.exp(-0.3 * mode**2)
@@ -145,21 +144,21 @@ def test_inner_iterations_that_do_not_converge_end_the_run() -> None:
 def test_a_kernel_narrower_than_its_cells_is_refused_with_values_that_work() -> None:
     problem = well(temperature=0.01)
     with pytest.raises(wg.InputError, match=r"must span at least 0.75 cells; use step=") as error:
-        wg.solve(problem, wg.JKO(step=0.02, shape=64))
+        wg.solve(problem, wg.JKO(step=0.02, shape=64, method="entropic"))
     cells = int(str(error.value).split("at least ")[-1].split(" cells")[0])
-    wg.JKO(step=0.02, shape=cells).prepare(problem, 0, wg.Context())
+    wg.JKO(step=0.02, shape=cells, method="entropic").prepare(problem, 0, wg.Context())
     with pytest.raises(wg.InputError):
-        wg.JKO(step=0.02, shape=cells - 1).prepare(problem, 0, wg.Context())
+        wg.JKO(step=0.02, shape=cells - 1, method="entropic").prepare(problem, 0, wg.Context())
 
 
 def test_a_step_cut_by_the_save_times_is_named() -> None:
     problem = well(temperature=0.01).save_every(0.01)
     message = r"cut to divide the time between two saves.*store results at least 0.\d+ apart"
     with pytest.raises(wg.InputError, match=message) as error:
-        wg.solve(problem, wg.JKO(step=0.5, shape=128))
+        wg.solve(problem, wg.JKO(step=0.5, shape=128, method="entropic"))
     apart = float(str(error.value).split("at least ")[2].split(" apart")[0])
     again = problem.until(2 * apart).save_every(apart)
-    assert wg.solve(again, wg.JKO(step=apart, shape=128)).status == "finished"
+    assert wg.solve(again, wg.JKO(step=apart, shape=128, method="entropic")).status == "finished"
 
 
 def test_refusals() -> None:
@@ -173,7 +172,7 @@ def test_refusals() -> None:
         with pytest.raises(wg.InputError, match="Axis 'z' is unbounded"):
             wg.solve(line, wg.JKO(step=0.1, shape=shape))
     with pytest.raises(wg.InputError, match="needs a temperature above 0"):
-        wg.solve(well(temperature=0.0), wg.JKO())
+        wg.solve(well(temperature=0.0), wg.JKO(method="entropic"))
     with pytest.raises(wg.InputError, match="has 2 entries"):
         wg.solve(well(), wg.JKO(shape=(10, 10)))
     for settings in ({"step": 0}, {"step": "x"}, {"shape": (0,)}, {"tolerance": -1}):
@@ -198,18 +197,3 @@ def test_steps_of_any_length_converge_and_stay_above_the_minimum(step: float) ->
     best = wg.certificate(problem, run.measure(-1)).minimum
     assert (run.energy["total"] >= best).all()
     assert run.energy["total"][1] < run.energy["total"][0]
-
-
-def test_the_dual_of_a_movement_is_climbed_to_its_solution() -> None:
-    """Where the accelerated iteration gives up, L-BFGS on the dual leads it on."""
-    problem = network()
-    edges = problem.domain.grid((40, 40))
-    scheme = EntropicScheme(problem, edges, 1e-8, 200)
-    state = scheme.initial()
-    step = scheme.advance(state, 0.0, 0, 0.5)
-    movement = Movement(scheme.on_grid, state["log_mass"], scheme.log_kernels(0.5))
-    start = scheme.on_grid.couple(np.exp(state["log_mass"]))
-    climbed = movement.climb(start, 200)
-    solution = scheme.on_grid.couple(np.exp(step.state["log_mass"]))
-    np.testing.assert_allclose(climbed, solution, atol=1e-5)
-    assert np.abs(solution - start).max() > 0.05

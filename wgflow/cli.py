@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="solve a case and write a results file")
     run.add_argument("case", metavar="CASE", help="a named case, or a case file ending in .py")
-    run.add_argument("--solver", help="particles, jko or sgd; by default the first of the case")
+    run.add_argument(
+        "--solver", help="particles, jko, finite-volume or sgd; by default the first of the case"
+    )
     run.add_argument("-o", "--output", metavar="FILE", help="by default CASE-SOLVER.h5")
     run.add_argument("--force", action="store_true", help="overwrite an existing output")
     run.add_argument(

@@ -103,6 +103,8 @@ class Run:
     @property
     def minimum(self) -> np.ndarray:
         """F* on the grid, shape (saves,); NaN where there is no certificate."""
+        if "minimum" not in self.dataset.variables:  # a file of an earlier version
+            return np.full(len(self._rows), np.nan)
         return self._along_time("minimum")
 
     @property
@@ -219,7 +221,7 @@ def read_run(path: str | os.PathLike[str]) -> Run:
 def _check(dataset: Dataset) -> None:
     """Raise FileError unless the variables that every run has are there and fit."""
     times = len(dataset.variables["time"].data) if "time" in dataset.variables else 0
-    for name in ("time", "recorded", "energy", "risk", "dissipation", "mass", "gap", "minimum"):
+    for name in ("time", "recorded", "energy", "risk", "dissipation", "mass", "gap"):
         held = dataset.variables.get(name)
         if held is None or held.data.shape != (times,) or times == 0:
             raise FileError(f"The variable '{name}' of a run is missing or has a wrong shape")

@@ -31,7 +31,7 @@ def _term(value: float, shift: float, largest: float) -> float:
 
 
 @cache
-def _compiled() -> Callable[[Array, Array, Array], None]:
+def _compiled() -> Callable[[Array, Array, Array, Array], None]:
     fingerprint = FINGERPRINT
 
     @njit(
@@ -40,10 +40,12 @@ def _compiled() -> Callable[[Array, Array, Array], None]:
         fastmath={"reassoc", "nsz", "contract"},
         error_model="numpy",
     )
-    def log_sum_exp(values: Array, kernel: Array, out: Array) -> None:
+    def log_sum_exp(values: Array, kernel: Array, where: Array, out: Array) -> None:
         _ = fingerprint
         for i in prange(values.shape[0]):
             for j in range(kernel.shape[0]):
+                if not where[i, j]:
+                    continue
                 largest = _largest(values, kernel, i, j)
                 total = 0.0
                 for k in range(values.shape[1]):
@@ -53,7 +55,12 @@ def _compiled() -> Callable[[Array, Array, Array], None]:
     return log_sum_exp
 
 
-def log_sum_exp_rows(values: ArrayLike, kernel: ArrayLike, out: Array | None = None) -> Array:
+def log_sum_exp_rows(
+    values: ArrayLike,
+    kernel: ArrayLike,
+    out: Array | None = None,
+    where: np.ndarray | None = None,
+) -> Array:
     """Return out[i, j] = log sum_k exp(values[i, k] + kernel[j, k]).
 
     The largest exponent is subtracted first, so the result is finite for finite entries; an entry
@@ -70,6 +77,8 @@ def log_sum_exp_rows(values: ArrayLike, kernel: ArrayLike, out: Array | None = N
     out
         (n, p), C-contiguous float64, apart from `values` and `kernel` in memory; None for a new
         array.
+    where
+        (n, p) of bool: the entries to compute; the others of `out` stay as they are. None for all.
 
     Returns
     -------
@@ -92,5 +101,12 @@ def log_sum_exp_rows(values: ArrayLike, kernel: ArrayLike, out: Array | None = N
         )
     elif np.may_share_memory(out, value_array) or np.may_share_memory(out, kernel_array):
         raise InputError("out shares memory with values or kernel, but must be an array apart.")
-    _compiled()(value_array, kernel_array, out)
+    if where is None:
+        where = np.ones(shape, dtype=bool)
+    elif where.shape != shape or where.dtype != bool:
+        raise InputError(
+            f"where has shape {where.shape} and type {where.dtype}, but must be a bool array of "
+            f"shape {shape}."
+        )
+    _compiled()(value_array, kernel_array, where, out)
     return out
