@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 METADATA := setup.cfg pyproject.toml
 
-.PHONY: demo test verify lint docs bench clean help
+.PHONY: demo test verify lint docs bench agreement work-precision clean help
 
 help:
 	@echo "make demo    run particles, JKO and SGD on the motorcycle data, compare and draw"
@@ -54,6 +54,14 @@ docs: $(VENV)/.docs
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/velocity.py
+	$(BIN)/python benchmarks/grid.py
+
+# The table and the figure of the page on methods.
+agreement: $(VENV)/.dev
+	$(BIN)/python benchmarks/agreement.py
+
+work-precision: $(VENV)/.dev
+	$(BIN)/python benchmarks/work_precision.py
 
 clean:
 	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -197,3 +197,30 @@ def test_steps_of_any_length_converge_and_stay_above_the_minimum(step: float) ->
     best = wg.certificate(problem, run.measure(-1)).minimum
     assert (run.energy["total"] >= best).all()
     assert run.energy["total"][1] < run.energy["total"][0]
+
+
+@pytest.mark.slow
+def test_three_dimensions_follow_the_closed_form() -> None:
+    """A Gaussian in a well on 64^3 cells: mean and variance of the entropic steps, to 1e-8."""
+    step, steps, stiffness = 0.25, 4, (1.0, 2.0, 0.5)
+    problem = wg.Problem(
+        wg.Potential.quadratic(stiffness) + wg.Entropy(0.2),
+        wg.Domain(*(wg.Interval(-5, 5) for _ in stiffness)),
+        wg.Gaussian((0.5, -0.4, 0.0), 0.6),
+        step * steps,
+        save_times=(0.0,),
+    )
+    run = wg.solve(problem, wg.JKO(step, (64, 64, 64), method="entropic"))
+    before, after = run.measure(0), run.measure(-1)
+    for axis, k in enumerate(stiffness):
+        found = []
+        for law in (before, after):
+            centre, mass = law.centres[axis], law.marginal(axis)
+            mean = mass @ centre
+            found.append((mean, mass @ (centre - mean) ** 2))
+        (mean, variance), reached = found
+        for _ in range(steps):
+            mean = mean / (1 + k * step)
+            variance = entropic_jko_variance(variance, k, 0.2, step)
+        assert reached == pytest.approx((mean, variance), abs=1e-8)
+    assert run.mass[-1] == pytest.approx(1, abs=1e-12)
