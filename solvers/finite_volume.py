@@ -1,9 +1,9 @@
 """Finite volumes on a grid: the equation itself, without a minimization in Wasserstein space."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import ClassVar
 
+from wgflow.domain import check_shape
 from wgflow.errors import InputError, check_choice, check_count, check_number
 from wgflow.problem import Problem
 from wgflow.solver import Context, Scheme, Solver
@@ -74,11 +74,8 @@ class FiniteVolume(Solver):
 
     def __post_init__(self) -> None:
         check_number("The step of solver finite-volume", self.step, above=0)
-        if self.shape is not None:
-            cells = self.shape if isinstance(self.shape, Sequence) else (self.shape,)
-            for count in cells:
-                check_count("An entry of the shape of solver finite-volume", count, least=2)
-            object.__setattr__(self, "shape", tuple(int(count) for count in cells))
+        shape = check_shape("the shape of solver finite-volume", self.shape)
+        object.__setattr__(self, "shape", shape)
         if self.method is not None:
             check_choice("The method of solver finite-volume", self.method, METHODS)
         check_count("The time_order of solver finite-volume", self.time_order, most=2)

@@ -1,9 +1,9 @@
 """The JKO scheme on a grid: implicit Euler steps in the Wasserstein metric."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import ClassVar
 
+from wgflow.domain import check_shape
 from wgflow.energy import Interaction
 from wgflow.errors import InputError, check_choice, check_count, check_number
 from wgflow.problem import Problem
@@ -83,11 +83,8 @@ class JKO(Solver):
 
     def __post_init__(self) -> None:
         check_number("The step of solver jko", self.step, above=0)
-        if self.shape is not None:
-            cells = self.shape if isinstance(self.shape, Sequence) else (self.shape,)
-            for count in cells:
-                check_count("An entry of the shape of solver jko", count, least=2)
-            object.__setattr__(self, "shape", tuple(int(count) for count in cells))
+        shape = check_shape("the shape of solver jko", self.shape)
+        object.__setattr__(self, "shape", shape)
         if self.method is not None:
             check_choice("The method of solver jko", self.method, METHODS)
         check_count("The time_order of solver jko", self.time_order, most=2)

@@ -14,7 +14,7 @@ FLOORS = [
     ("measure",),
     ("law", "dissipation", "convolution"),
     ("energy",),
-    ("grid_risk",),
+    ("grid_risk", "grid_moments"),
     ("grid_energy", "lagrangian_interaction"),
     ("lagrangian_energy",),
     ("transport", "problem"),

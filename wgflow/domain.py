@@ -106,6 +106,17 @@ USUAL_CELLS = {1: 256, 2: 64, 3: 32}
 """Cells an axis where nothing asks for more or fewer, by dimension."""
 
 
+def check_shape(name: str, shape: object) -> tuple[int, ...] | None:
+    """Return a shape, one number of cells (at least 2) or a sequence of them, as a tuple.
+
+    None, which leaves the shape to the solver, stays None.
+    """
+    if shape is None:
+        return None
+    cells = shape if isinstance(shape, Sequence) else (shape,)
+    return tuple(check_count(f"An entry of {name}", count, least=2) for count in cells)
+
+
 class Domain:
     """A product of named axes.
 

@@ -4,10 +4,12 @@ A grid solver or a certificate applies the same maps hundreds of times, so they 
 
     F(rho) = E(z) + int V drho + internal energies,    z = couple(rho),    g = V + couple^T E'(z),
 
-with the predictions of a risk in z, compressed to their rank, and the masses themselves where
-there are interactions. Every implicit scheme is an equation for z.
+with the predictions of a risk in z, compressed to their rank, the first moments where there are
+quadratic interactions, and the masses themselves where there are others. Every implicit scheme is
+an equation for z.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -15,6 +17,7 @@ from scipy.linalg import lu_factor, lu_solve
 
 from wgflow.energy import Energy, Interaction, Potential, Risk
 from wgflow.errors import InputError
+from wgflow.grid_moments import GridMoments
 from wgflow.grid_risk import GridRisk
 from wgflow.measure import GridMeasure, cell_centres, cell_volume, grid_points
 
@@ -39,9 +42,11 @@ class GridEnergy:
         self.energy, self.edges = energy, tuple(edges)
         self.volume = cell_volume(edges)
         self.temperature = energy.temperature
-        points = grid_points(cell_centres(edges))
+        centres = cell_centres(edges)
+        points = grid_points(centres)
         self.potential = np.zeros(self.volume.shape)
         self.risk: GridRisk | None = None
+        self.blocks: list[GridRisk | GridMoments] = []
         self.interactions: list[Callable[[np.ndarray], np.ndarray]] = []
         convex = []
         for term in energy.terms:
@@ -49,19 +54,22 @@ class GridEnergy:
             if isinstance(term, Potential):
                 self.potential = self.potential + self._tabulated(term, points)
             elif isinstance(term, Risk) and self.risk is None:
-                self.risk = GridRisk(term, cell_centres(edges))
-            elif isinstance(term, Interaction):
+                self.risk = GridRisk(term, centres)
+                self.blocks.append(self.risk)
+            elif isinstance(term, Interaction) and term.strength == 0:
                 form = term.on_grid(edges)
                 self.interactions.append(form.apply)
                 known = form.positive if known is None else known
-            else:
+            elif not isinstance(term, Interaction):
                 raise InputError(
                     f"The term '{term.name}' cannot be put on a grid; a grid takes one risk, "
                     "potentials and interactions."
                 )
             convex.append(known)
         self.convex = all(convex)
-        self._risk_size = 0 if self.risk is None else self.risk.size
+        strength = sum(t.strength for t in energy.terms if isinstance(t, Interaction))
+        if strength != 0:
+            self.blocks.append(GridMoments(strength, centres))
 
     def _tabulated(self, term: Potential, points: np.ndarray) -> np.ndarray:
         values = term.first_variation(points, np.zeros(()))
@@ -76,7 +84,13 @@ class GridEnergy:
     @property
     def size(self) -> int:
         """Length of the coupling z."""
-        return self._risk_size + (self.volume.size if self.interactions else 0)
+        blocks = sum(block.size for block in self.blocks)
+        return blocks + (self.volume.size if self.interactions else 0)
+
+    def _parts(self, coupling: np.ndarray) -> list[np.ndarray]:
+        """Return what each block has of z, and the masses (or nothing) at its end."""
+        ends = np.cumsum([block.size for block in self.blocks])
+        return np.split(coupling, ends)
 
     @property
     def scale(self) -> np.ndarray:
@@ -84,41 +98,36 @@ class GridEnergy:
 
         The largest |target| (at least 1) for predictions, and the mean mass of a cell.
         """
-        parts = []
-        if self.risk is not None:
-            largest = max(1.0, float(np.abs(self.risk.risk.data.y).max()))
-            parts.append(np.full(self._risk_size, largest / self.risk.risk.scale))
+        parts = [block.scale for block in self.blocks]
         if self.interactions:
             parts.append(np.full(self.volume.size, 1.0 / self.volume.size))
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return np.concatenate([np.zeros(0), *parts])
 
     def couple(self, mass: np.ndarray) -> np.ndarray:
         """Return z of masses on the grid, shape (size,); linear in the masses."""
-        parts = [] if self.risk is None else [self.risk.couple(mass)]
+        parts = [block.couple(mass) for block in self.blocks]
         if self.interactions:
             parts.append(mass.reshape(-1))
-        return np.concatenate(parts) if parts else np.zeros(0)
+        return np.concatenate([np.zeros(0), *parts])
 
     def coupled_value(self, coupling: np.ndarray) -> float:
         """Return E(z)."""
-        total = 0.0
-        if self.risk is not None:
-            total += self.risk.value(coupling[: self._risk_size])
-        if self.interactions:
-            total += float(coupling[self._risk_size :] @ self._field(coupling)) / 2
-        return total
+        *parts, mass = self._parts(coupling)
+        total = sum(b.value(part) for b, part in zip(self.blocks, parts, strict=True))
+        return total + float(mass @ self._field(mass)) / 2
 
     def slope(self, coupling: np.ndarray) -> np.ndarray:
         """Return E'(z), shape (size,)."""
-        parts = [] if self.risk is None else [self.risk.slope(coupling[: self._risk_size])]
-        if self.interactions:
-            parts.append(self._field(coupling))
-        return np.concatenate(parts) if parts else np.zeros(0)
+        *parts, mass = self._parts(coupling)
+        slopes = [b.slope(part) for b, part in zip(self.blocks, parts, strict=True)]
+        return np.concatenate([*slopes, self._field(mass)])
 
-    def _field(self, coupling: np.ndarray) -> np.ndarray:
-        """Return W * rho of all interactions, flat, from the masses in z."""
-        mass = coupling[self._risk_size :].reshape(self.volume.shape)
-        return np.asarray(sum(apply(mass) for apply in self.interactions)).reshape(-1)
+    def _field(self, mass: np.ndarray) -> np.ndarray:
+        """Return W * rho of the interactions that need all masses, flat, from flat masses."""
+        if not self.interactions:
+            return mass
+        on_grid = mass.reshape(self.volume.shape)
+        return np.asarray(sum(apply(on_grid) for apply in self.interactions)).reshape(-1)
 
     def first_variation(self, coupling: np.ndarray) -> np.ndarray:
         """Return g = V + couple^T E'(z) on the grid, without internal energies."""
@@ -126,25 +135,23 @@ class GridEnergy:
 
     def hessian(self, coupling: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
         """Return the linear map E''(z), from arrays (size,) to arrays (size,)."""
-        size = self._risk_size
-        curvature = None if self.risk is None else self.risk.curvature(coupling[:size])
+        *parts, _ = self._parts(coupling)
+        curvatures = [b.curvature(part) for b, part in zip(self.blocks, parts, strict=True)]
 
         def apply(change: np.ndarray) -> np.ndarray:
-            parts = [] if curvature is None else [curvature @ change[:size]]
-            if self.interactions:
-                parts.append(self._field(change))
-            return np.concatenate(parts) if parts else change
+            *changes, mass = self._parts(change)
+            products = [c @ part for c, part in zip(curvatures, changes, strict=True)]
+            return np.concatenate([*products, self._field(mass)])
 
         return apply
 
     def transpose(self, slope: np.ndarray) -> np.ndarray:
         """Return couple^T of a slope (size,), on the grid."""
+        *parts, field = self._parts(slope)
         total = np.zeros(self.volume.shape)
-        if self.risk is not None:
-            total = total + self.risk.transpose(slope[: self._risk_size])
-        if self.interactions:
-            total = total + slope[self._risk_size :].reshape(total.shape)
-        return total
+        for block, part in zip(self.blocks, parts, strict=True):
+            total = total + block.transpose(part)
+        return total + field.reshape(total.shape) if self.interactions else total
 
     def value(self, mass: np.ndarray) -> float:
         """Return F of masses on the grid."""
@@ -179,22 +186,23 @@ class GridEnergy:
         epsilon
             What a long step divides g by in the exponent, for example the temperature.
         """
-        if self.risk is None:
-            return lambda error: error
-        size = self._risk_size
-        response = spread * self.risk.gradient_gram(mass)
-        mean = coupling[:size]
-        bound = (self.risk.second_moment(mass) - np.outer(mean, mean)) / epsilon
-        total = response + bound
-        # Directions in which no parameter acts make both singular.
-        total[np.diag_indices(size)] += 1e-15 * np.trace(total) + np.finfo(float).tiny
-        response = response @ np.linalg.solve(total, bound)
-        matrix = np.eye(size) + response @ self.risk.curvature(coupling[:size])
-        factors = lu_factor(matrix)
+        *parts, _ = self._parts(coupling)
+        solves = []
+        for block, part in zip(self.blocks, parts, strict=True):
+            response = spread * block.gradient_gram(mass)
+            bound = (block.second_moment(mass) - np.outer(part, part)) / epsilon
+            total = response + bound
+            # Directions in which no parameter acts make both singular.
+            total[np.diag_indices(len(total))] += 1e-15 * np.trace(total) + np.finfo(float).tiny
+            response = response @ np.linalg.solve(total, bound)
+            matrix = np.eye(len(total)) + response @ block.curvature(part)
+            if isinstance(block, GridMoments) and np.linalg.eigvals(matrix).real.min() < 0.1:
+                matrix = np.eye(len(total))  # attraction that the estimate does not resolve
+            solves.append(functools.partial(lu_solve, lu_factor(matrix)))
 
         def step(error: np.ndarray) -> np.ndarray:
-            solved = error.copy()
-            solved[:size] = lu_solve(factors, error[:size])
-            return solved
+            *errors, mass = self._parts(error)
+            steps = [solve(part) for solve, part in zip(solves, errors, strict=True)]
+            return np.concatenate([*steps, mass])
 
         return step

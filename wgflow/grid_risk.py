@@ -69,6 +69,12 @@ class GridRisk:
         pulled = neuron.pull_back_inner(inner, stacked)
         return [np.ascontiguousarray(part) for part in np.moveaxis(pulled, -1, 0)]
 
+    @property
+    def scale(self) -> np.ndarray:
+        """What errors of z are measured against, shape (r k,): the largest |target|, at least 1."""
+        largest = max(1.0, float(np.abs(self.risk.data.y).max()))
+        return np.full(self.size, largest / self.risk.scale)
+
     def couple(self, mass: np.ndarray) -> np.ndarray:
         """Return z = int psi drho of masses on the grid, shape (r k,)."""
         return (self.response @ self._outer_moments(mass, 1)).reshape(-1)

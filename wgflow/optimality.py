@@ -166,7 +166,7 @@ class Dual:
         """
         grid = self.on_grid
         coupling = np.zeros(grid.size)
-        if grid.interactions:
+        if grid.blocks != [grid.risk] or grid.interactions:
             coupling = grid.couple(grid.volume / grid.volume.sum())
         value = self.value(coupling)
         for iteration in range(most + 1):
@@ -199,7 +199,7 @@ class Dual:
         self, mass: np.ndarray, coupling: np.ndarray, reached: np.ndarray, ascent: np.ndarray
     ) -> np.ndarray:
         grid = self.on_grid
-        if grid.risk is not None and not grid.interactions:
+        if grid.risk is not None and grid.size == grid.risk.size:
             moment = grid.risk.second_moment(mass) - np.outer(reached, reached)
             matrix = np.eye(grid.size) + moment @ grid.risk.curvature(coupling) / grid.temperature
             return np.linalg.solve(matrix, ascent)

@@ -42,6 +42,8 @@ class Interaction(Term):
     """
 
     convex: bool | None = None
+    strength: float = 0.0
+    """Of W = strength |x|^2 / 2; 0 for other kernels."""
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class Interaction(Term):
         term = cls(lambda x: factor * (x**2).sum(axis=1) / 2, lambda x: factor * x, name)
         # 1/2 int int |x - y|^2 / 2 is half the variance, a concave function of the law.
         term.convex = factor <= 0
+        term.strength = factor
         term._description = {"kind": "Interaction", "quadratic": factor}
         return term
 
