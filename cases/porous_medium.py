@@ -25,7 +25,7 @@ SOURCE = (
 
 SOLVERS: dict[str, Solver] = {
     "finite-volume": FiniteVolume(step=1e-4, shape=(128, 128)),
-    "jko": JKO(step=1e-4, shape=(128, 128), method="back-and-forth", time_order=2),
+    "jko": JKO(step=1e-4, shape=(128, 128), time_order=2),
 }
 
 

@@ -155,6 +155,12 @@ class EntropyMovement:
                 return Movement(mass, phi, iteration, True, change)
         return Movement(mass, phi, most, False, change)
 
+    def missed(self, movement: Movement) -> float:
+        """Return how far its map carries the new law from mu, in cells of the worse marginal."""
+        target = displacement(movement.potential, self.widths, self.spread, FLOOR)[0]
+        apart = push_forward(movement.mass, target, 1) - self.mass
+        return max(float(np.abs(np.cumsum(apart.sum(axis=1 - k))).sum()) for k in (0, 1))
+
     def _least(self, phi: np.ndarray) -> np.ndarray:
         """Return the least eigenvalue of I - tau D^2 phi in every cell."""
         return displacement(phi, self.widths, self.spread, FLOOR)[1]

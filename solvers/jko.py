@@ -23,14 +23,12 @@ FORMULAS = ("extrapolation", "bdf2")
 class JKO(Solver):
     """Minimizing movements, rho_{k+1} = argmin F(rho) + W2^2(rho, rho_k) / (2 tau), on a grid.
 
-    All of F is implicit, the risk of a network included. The methods differ in the metric:
-
-    * "lagrangian" (one dimension): the exact W2, on cells that move with the mass.
-    * "back-and-forth" (two dimensions, boxes): W2 by its dual; for power entropies and entropy.
-    * "entropic" (any dimension, temperature > 0): the diffusion as the entropic regulariser of
-      the transport; a step is a closed form but for the coupling.
-    * "balanced" (any dimension, temperature > 0): the entropic step normalised so that the Gibbs
-      law of the new energy is exactly stationary; F falls for any step.
+    All of F is implicit, the risk of a network included. The methods differ in the metric.
+    "lagrangian" (one dimension): the exact W2, on cells that move with the mass.
+    "back-and-forth" (two dimensions, boxes): W2 by its dual; for power entropies and entropy.
+    "entropic" (any dimension, temperature > 0): the diffusion as the entropic regulariser of the
+    transport; a step is a closed form but for the coupling. "balanced" (likewise): the entropic
+    step normalised so that the Gibbs law of the new energy is stationary; F falls for any step.
 
     The scheme: Jordan, Kinderlehrer and Otto (SIAM J. Math. Anal. 29, 1998). The sources of the
     methods stand with them.
@@ -205,8 +203,9 @@ class JKO(Solver):
             return "back-and-forth"
         if energy.powers:
             raise InputError(
-                "No method of solver jko takes a power entropy on "
-                f"{domain.dimension} axes with circles or more than two; use the solver "
-                "finite-volume."
+                "The solver jko takes a power entropy in one dimension, or on two intervals, but "
+                f"the domain has {domain.dimension} axes"
+                + (", with circles" if any(domain.periodic) else "")
+                + "; use the solver finite-volume."
             )
         return "entropic"

@@ -19,6 +19,8 @@ EMPTY = 1e-12
 width would then be lost in the rounding of its edges."""
 TAIL = 1e-30
 """Mass of the emptiest cell in the tails of a line under an entropy: nothing presses on it."""
+FEWEST = 4
+"""Least number of cells that an initial law fills, by 1 / sum mass^2."""
 CROWDED = 0.1
 """Part of its width after two half steps that extrapolation must leave a cell."""
 
@@ -95,6 +97,13 @@ class LagrangianScheme(Scheme):
                     mass = self._masses(edges)
             outside = np.minimum(np.cumsum(mass), np.cumsum(mass[::-1])[::-1])
             least[outside < EMPTY] = tail
+        filled_cells = 1 / float(mass @ mass)
+        if filled_cells < FEWEST:
+            raise InputError(
+                f"The initial law fills {filled_cells:.1f} of {len(mass)} cells, too few for cells "
+                "that keep their masses: all later detail would be lost; use a finer shape, or "
+                "the method 'balanced' or the solver finite-volume."
+            )
         # A cell without mass would have neither inertia nor a density.
         mass = np.maximum(mass, least)
         state = {"edges": edges.copy(), "mass": mass / mass.sum()}

@@ -13,7 +13,7 @@ NARROWEST = 0.75
 (49 % at 0.4, 5e-4 at 0.76)."""
 COMFORTABLE = 0.85
 """Least width in cells for the default shape."""
-MOST_CELLS = 4e6
+MOST_CELLS = 3e5
 """Cells that the default shape does not exceed."""
 
 
@@ -56,8 +56,70 @@ def check_kernel(
     step, variance
         As for `kernel_shape`.
     """
-    for interval, spread in _spreads(problem, step):
-        _check_width(problem, edges, interval, math.sqrt(variance * spread), step)
+    interval, spread = min(_spreads(problem, step), key=lambda found: found[1])
+    width = math.sqrt(variance * spread)
+    cells = {
+        name: edge[1] - edge[0] for name, edge in zip(problem.domain.names, edges, strict=True)
+    }
+    narrow = [name for name in cells if width < NARROWEST * cells[name] * (1 - 1e-9)]
+    if not narrow:
+        return
+    name = max(narrow, key=lambda name: cells[name])
+    if not width > 1e-6 * cells[name]:
+        raise InputError(
+            f"The temperature {problem.temperature:g} and steps of {interval.step:g} make the heat "
+            f"kernel {width:.1e} wide, which no grid resolves; use the solver particles."
+        )
+    cut = ""
+    if interval.step < step * (1 - 1e-9):
+        cut = f" (step={step:g}, cut to divide the time between two saves)"
+    counts = dict(zip(problem.domain.names, (len(edge) - 1 for edge in edges), strict=True))
+    finer = " and ".join(
+        f"at least {math.ceil(NARROWEST * counts[k] * cells[k] / width * (1 - 1e-9))} cells on "
+        f"axis '{k}'"
+        for k in narrow
+    )
+    raise InputError(
+        f"With steps of {interval.step:g}{cut} the heat kernel is {width:.3g} wide, "
+        f"{width / cells[name]:.2f} cells of axis '{name}' ({counts[name]} cells), but must span "
+        f"at least {NARROWEST} cells; "
+        f"{_longer_steps(problem, edges, variance)}use {finer}."
+    )
+
+
+def _longer_steps(problem: Problem, edges: tuple[np.ndarray, ...], variance: float) -> str:
+    """Return the words that name the shortest steps wide enough, or none if the run is too short.
+
+    All steps between two saves are equal, so that those that the saves allow are few.
+    """
+    shortest = shortest_step(problem, edges, variance)
+    least = (NARROWEST * max(edge[1] - edge[0] for edge in edges)) ** 2 / variance
+
+    def works(changed: Problem, step: str) -> bool:
+        return min(spread for _, spread in _spreads(changed, float(step))) >= least * (1 - 1e-9)
+
+    intervals = problem.intervals(math.inf)
+    for _ in range(20):
+        parts = [math.floor(i.step / shortest * (1 + 1e-9)) for i in intervals]
+        if min(parts) == 0:
+            break
+        longest = max(i.step / count for i, count in zip(intervals, parts, strict=True))
+        if works(problem, step := _rounded_up(longest)):
+            return f"use step={step} or longer, or "
+        shortest *= 1.25  # where a schedule makes some steps shorter than they are on average
+    saves = math.floor(problem.horizon / shortest * (1 + 1e-9))
+    # The last of equal spacings that were rounded up is shorter than the others.
+    for count in range(saves, max(0, saves - 3), -1):
+        apart = _rounded_up(problem.horizon / count)
+        if works(problem.save_every(float(apart)), apart):
+            return f"use step={apart} or longer and store results every {apart} (--save-every), or "
+    return ""
+
+
+def _rounded_up(number: float) -> str:
+    """Return a number with five digits, not below it."""
+    unit = 10.0 ** (math.floor(math.log10(number)) - 4)
+    return f"{math.ceil(number / unit * (1 - 1e-9)) * unit:.5g}"
 
 
 def shortest_step(problem: Problem, edges: tuple[np.ndarray, ...], variance: float) -> float:
@@ -74,42 +136,3 @@ def _spreads(problem: Problem, longest: float) -> Iterator[tuple[SaveInterval, f
         for index in range(interval.first, interval.first + count):
             middle = interval.time(index) + interval.step / 2
             yield interval, interval.step * problem.rate(middle)
-
-
-def _check_width(
-    problem: Problem,
-    edges: tuple[np.ndarray, ...],
-    interval: SaveInterval,
-    width: float,
-    longest: float,
-) -> None:
-    """Raise InputError if a kernel of this width is too narrow for the cells of an axis.
-
-    Parameters
-    ----------
-    interval
-        The time between two saves, with its step tau.
-    longest
-        The step that was asked for.
-    """
-    step = interval.step
-    for name, edge in zip(problem.domain.names, edges, strict=True):
-        cell = edge[1] - edge[0]
-        if not width > 1e-6 * cell:
-            raise InputError(
-                f"The temperature {problem.temperature:g} and steps of {step:g} make the heat "
-                f"kernel {width:.1e} wide, which no grid resolves; use the solver particles."
-            )
-        if width < NARROWEST * cell * (1 - 1e-9):
-            longer = math.ceil(step * (NARROWEST * cell / width) ** 2 * 1e4) / 1e4
-            finer = math.ceil(NARROWEST * (edge[-1] - edge[0]) / width)
-            cut, remedy = "", f"use step={longer:g} or longer"
-            if step < longest * (1 - 1e-9):
-                cut = f" (step={longest:g}, cut to divide the time between two saves)"
-            if longer > interval.stop - interval.start:
-                remedy += f" and store results at least {longer:g} apart (--save-every)"
-            raise InputError(
-                f"With steps of {step:g}{cut} the heat kernel is {width:.3g} wide, "
-                f"{width / cell:.2f} cells of axis '{name}' ({len(edge) - 1} cells), but must span "
-                f"at least {NARROWEST} cells; {remedy}, or use at least {finer} cells on that axis."
-            )

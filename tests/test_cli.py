@@ -60,6 +60,21 @@ def test_run_writes_the_file_that_it_names(capsys) -> None:
     assert run.provenance["seed"] == 5 and run.time[-1] == 0.2
 
 
+def test_a_parameter_that_changes_the_dimension_leaves_the_shape_to_the_solver(capsys) -> None:
+    options = ["--param", "dimension=1", "--until", "2e-4", "--quiet"]
+    for solver in ("jko", "finite-volume"):
+        assert main(["run", "porous-medium", "--solver", solver, *options]) == 0
+        run = wg.load(f"porous-medium-{solver}.h5")
+        assert run.dataset.variables["mass_on_grid"].data.shape[1:] == (256,)
+    assert main(["run", "porous-medium", *options, "--set", "shape=8,8", "-o", "x.h5"]) == 2
+    assert_sentence(capsys.readouterr().err, ["(8, 8)", "one number an axis"])
+
+
+def test_choices_of_a_parameter_are_shown_as_words(capsys) -> None:
+    assert main(["show", "tanh-network"]) == 0
+    assert "outer = weight  (weight or fixed)" in capsys.readouterr().out
+
+
 def test_show_compare_and_plot_of_files(results: list[str], capsys) -> None:
     assert main(["show", results[1]]) == 0
     assert "mass_on_grid(time, a, v)" in capsys.readouterr().out
@@ -108,6 +123,7 @@ def test_a_run_that_does_not_converge_exits_with_one(capsys) -> None:
 
 
 RUN = ["run", "motorcycle", "-o", "out.h5"]
+EXPLICIT = ["--set", "method=explicit"]
 REFUSED = {
     "unknown case": (["run", "motorcyle"], ["motorcyle", "motorcycle, ornstein-uhlenbeck"]),
     "unknown solver": ([*RUN, "--solver", "jkoo"], ["jkoo", "jko, particles, sgd"]),
@@ -131,6 +147,26 @@ REFUSED = {
         [*RUN, "--solver", "jko", "--set", "shape=20,20"],
         ["0.75 cells", "use step=", "at least 128 cells"],
     ),
+    "unknown method": ([*RUN, "--solver", "jko", "--set", "method=foo"], ["foo", "balanced"]),
+    "order": ([*RUN, "--solver", "jko", "--set", "time_order=3"], ["time_order", "at most 2"]),
+    "formula of another method": (
+        [*RUN, "--solver", "jko", "--set", "formula=bdf2"],
+        ["bdf2", "method=lagrangian"],
+    ),
+    "error tolerance": (
+        [*RUN, "--solver", "jko", "--set", "error_tolerance=0"],
+        ["error_tolerance", "above 0"],
+    ),
+    "regularisation of another method": (
+        [*RUN, "--solver", "jko", "--set", "method=balanced", "--set", "regularisation=1"],
+        ["regularisation", "method=entropic"],
+    ),
+    "explicit method that adapts": (
+        [*RUN, "--solver", "finite-volume", *EXPLICIT, "--set", "error_tolerance=1"],
+        ["error_tolerance", "implicit"],
+    ),
+    "power entropy by particles": (["run", "porous-medium", "--solver", "sgd"], ["power_entropy"]),
+    "choice of a parameter": (["run", "tanh-network", "--param", "outer=x"], ["weight, fixed"]),
     "shape with too few entries": ([*RUN, "--solver", "jko", "--set", "shape=20"], ["2 axes"]),
     "missing data": ([*RUN, "--data", "no.csv"], ["no.csv", "No such file"]),
     "folder that is not there": (["run", "motorcycle", "-o", "no/out.h5"], ["no", "make it"]),

@@ -1,10 +1,14 @@
 """Laws of the comparison: what it measures, matches and says."""
 
+import re
+
 import numpy as np
 import pytest
 from conftest import network
 
 import wgflow as wg
+
+LINE_METHODS = (("lagrangian", 1), ("balanced", 2))
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,16 @@ def test_runs_of_different_problems_are_told_apart() -> None:
     cases = [wg.get_case("ornstein-uhlenbeck", temperature=t).until(0.1) for t in (0.2, 0.3)]
     runs = [wg.solve(case, wg.ParticleFlow(count=50, step=0.05)) for case in cases]
     assert "temperature = 0.3 instead of 0.2" in str(wg.compare(*runs))
+
+
+def test_runs_of_one_solver_are_named_by_what_sets_them_apart(runs) -> None:
+    problem = wg.get_case("ornstein-uhlenbeck").until(0.1)
+    solvers = [wg.JKO(step=0.1, shape=64, method=m, time_order=k) for m, k in LINE_METHODS]
+    lines = str(wg.compare(*[wg.solve(problem, solver) for solver in solvers])).splitlines()
+    assert "jko lagrangian  jko balanced order 2" in re.sub("  +", "  ", lines[0])
+    assert "ref = jko lagrangian;" in lines[-1]
+    twice = str(wg.compare(runs["flow"], runs["flow"])).splitlines()
+    assert "particles #1  particles #2" in re.sub("  +", "  ", twice[0])
 
 
 def test_refusals(runs) -> None:

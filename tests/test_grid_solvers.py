@@ -111,6 +111,19 @@ def test_moving_cells_are_certified_at_every_save() -> None:
     assert (np.diff(run.energy["total"]) < 0).all()
 
 
+def test_the_certificate_of_a_narrow_law_on_a_line_covers_its_window() -> None:
+    """Cells that move with a narrow law leave room for the minimiser, which counts all the same."""
+    line = wg.Domain(wg.WholeLine(window=(-3, 3)))
+    energy = wg.Potential.quadratic((1.0,)) + wg.Entropy(0.1)
+    problem = wg.Problem(energy, line, wg.Uniform(-0.01, 0.01), 0.003)
+    run = wg.solve(problem, wg.JKO(1e-3, 256))
+    free = -0.1 * np.log(np.sqrt(2 * np.pi * 0.1))
+    assert run.measure(-1).edges[0][-1] < 1
+    np.testing.assert_allclose(run.minimum, free, atol=1e-4)
+    assert (run.gap >= run.energy["total"] - run.minimum - 1e-12).all()
+    assert wg.certificate(problem, run.measure(-1)).minimum == pytest.approx(run.minimum[-1])
+
+
 @pytest.mark.parametrize("loss", ["logistic", "softmax"])
 def test_classification_by_every_method_of_its_dimension(loss: str) -> None:
     """Values at the end agree as the steps allow, and F falls."""

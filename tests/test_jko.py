@@ -143,7 +143,7 @@ def test_inner_iterations_that_do_not_converge_end_the_run() -> None:
 
 def test_a_kernel_narrower_than_its_cells_is_refused_with_values_that_work() -> None:
     problem = well(temperature=0.01)
-    with pytest.raises(wg.InputError, match=r"must span at least 0.75 cells; use step=") as error:
+    with pytest.raises(wg.InputError, match=r"must span at least 0.75 cells; use ") as error:
         wg.solve(problem, wg.JKO(step=0.02, shape=64, method="entropic"))
     cells = int(str(error.value).split("at least ")[-1].split(" cells")[0])
     wg.JKO(step=0.02, shape=cells, method="entropic").prepare(problem, 0, wg.Context())
@@ -153,12 +153,41 @@ def test_a_kernel_narrower_than_its_cells_is_refused_with_values_that_work() -> 
 
 def test_a_step_cut_by_the_save_times_is_named() -> None:
     problem = well(temperature=0.01).save_every(0.01)
-    message = r"cut to divide the time between two saves.*store results at least 0.\d+ apart"
+    message = r"cut to divide the time between two saves.*store results every 0.\d+ "
     with pytest.raises(wg.InputError, match=message) as error:
         wg.solve(problem, wg.JKO(step=0.5, shape=128, method="entropic"))
-    apart = float(str(error.value).split("at least ")[2].split(" apart")[0])
-    again = problem.until(2 * apart).save_every(apart)
-    assert wg.solve(again, wg.JKO(step=apart, shape=128, method="entropic")).status == "finished"
+    apart = float(str(error.value).split("every ")[1].split(" ")[0])
+    wg.JKO(step=apart, shape=128).prepare(problem.save_every(apart), 0, wg.Context())
+
+
+@pytest.mark.parametrize("saves", [(), (0.13, 0.5, 0.77), (0.3, 0.6, 0.9)])
+@pytest.mark.parametrize("error_tolerance", [None, 1e-2])
+def test_the_step_that_a_refusal_names_works(saves: tuple, error_tolerance: float | None) -> None:
+    """With save times that cut steps, unequal axes and a schedule; the numbers of cells, too."""
+    box = wg.Domain(wg.Interval(-3, 3), wg.Interval(-5, 7))
+    energy = wg.Potential.quadratic((1.0, 1.0)) + wg.Entropy(0.2)
+    given = {"schedule": lambda time: 1 + time, "save_times": saves}
+    problem = wg.Problem(energy, box, wg.Gaussian((0.0, 0.0), 1.0), 1.0, **given)
+
+    def prepare(problem: wg.Problem, step: float, shape: tuple[int, int]) -> None:
+        settings = {"method": "balanced", "error_tolerance": error_tolerance}
+        wg.JKO(step=step, shape=shape, **settings).prepare(problem, 0, wg.Context())
+
+    with pytest.raises(wg.InputError) as error:
+        prepare(problem, 0.03, (30, 36))
+    words = str(error.value).split("; ")[1]
+    cells = [int(part.split(" cells")[0]) for part in words.split("at least ")[1:]]
+    assert len(cells) == 2
+    prepare(problem, 0.03, tuple(cells))
+    step = float(words.split("step=")[1].split(" ")[0])
+    if "store" in words:
+        problem = problem.save_every(step)
+    prepare(problem, step, (30, 36))
+
+
+def test_a_refusal_names_no_step_longer_than_the_run() -> None:
+    with pytest.raises(wg.InputError, match=r"must span at least 0.75 cells; use at least \d+"):
+        wg.solve(well(temperature=1e-4), wg.JKO(step=1.0, shape=16, method="entropic"))
 
 
 def test_refusals() -> None:

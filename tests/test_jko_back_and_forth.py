@@ -297,3 +297,21 @@ def test_domains_and_energies_of_other_methods_are_refused() -> None:
     ):
         with pytest.raises(wg.InputError, match=match):
             scheme_for(problem, cells)
+
+
+def test_a_map_that_loses_a_part_of_the_law_is_refused() -> None:
+    """Two cells far apart at a low temperature: no mass may jump from one to the other."""
+    energy = wg.Potential.quadratic((1.0, 1.0)) + wg.Entropy(1e-6)
+    apart = wg.Samples(np.array([[-1.0, 0.2], [2.0, -2.0]]))
+    scheme = scheme_for(wg.Problem(energy, box(4.0), apart, 0.1), 32)
+    state = {"density": apart.masses(scheme.edges) / scheme.on_grid.volume}
+    outcome = scheme.advance(state, 0.0, 0, 0.05)
+    assert outcome.status == "not_converged"
+    assert "misses the law it came from" in outcome.reason
+
+
+def test_laws_with_jumps_are_refused_under_an_entropy() -> None:
+    square = wg.Uniform((-1, -1), (2, 2))
+    problem = wg.Problem(wg.Potential.quadratic((1.0, 1.0)) + wg.Entropy(0.1), box(4.0), square, 1)
+    with pytest.raises(wg.InputError, match="smooth on the scale of a cell"):
+        scheme_for(problem, 32).initial()

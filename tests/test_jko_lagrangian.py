@@ -338,6 +338,10 @@ def test_refusals() -> None:
         scheme(well(temperature=0.0), 16)
     with pytest.raises(wg.InputError, match="singular"):
         scheme(on(wg.Circle(), Interaction.logarithmic(1.0) + Entropy(1.0), wg.Gaussian()), 16)
+    atoms = wg.Samples([[0.1], [2.0]])
+    narrow = on(wg.Interval(-3, 3), Potential.quadratic((1.0,)) + Entropy(0.1), atoms)
+    with pytest.raises(wg.InputError, match="fills 2.0 of 100 cells"):
+        scheme(narrow, 100).initial()
     plane = wg.Domain(wg.Interval(0, 1), wg.Interval(0, 1))
     problem = wg.Problem(Entropy(1.0), plane, wg.Uniform((0, 0), (1, 1)), 1.0)
     with pytest.raises(wg.InputError, match="one dimension"):

@@ -83,3 +83,12 @@ def test_halving_ends_at_the_shortest_step_allowed() -> None:
         while pace.halve():
             count += 1
         assert count == halvings
+
+
+def test_no_interval_begins_with_a_step_below_the_shortest() -> None:
+    plan = [SaveInterval(0.0, 0.3, 0, 1), SaveInterval(0.3, 1.3, 1, 1)]
+    pace = Pace(plan, 4.0, 0.3)
+    pace.enter(0)
+    pace.forward(0.9)
+    pace.enter(1)
+    assert pace.step == 0.5

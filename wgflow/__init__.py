@@ -1,4 +1,4 @@
-"""Wasserstein gradient flows by particles and by JKO steps, beside the networks they describe.
+"""Wasserstein gradient flows by particles, JKO steps and finite volumes, beside networks.
 
 Names are imported on first use (PEP 562), so that `import wgflow` takes milliseconds.
 """

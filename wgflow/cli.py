@@ -10,6 +10,7 @@ import pathlib
 import signal
 import sys
 import types
+import typing
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -49,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
-        prog="wgflow", description="Solve Wasserstein gradient flows; compare particles, JKO, SGD."
+        prog="wgflow",
+        description="Solve Wasserstein gradient flows by particles, JKO steps, finite volumes and "
+        "SGD, and compare the runs.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -147,6 +150,8 @@ def _show_case(case: Any) -> None:
 
 
 def _kind(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Literal:
+        return " or ".join(map(str, typing.get_args(annotation)))
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
 
 
@@ -208,6 +213,10 @@ def _run(options: argparse.Namespace) -> int:
     settings = parse_assignments(options.set, settings_of(kind), "setting", f"solver {name}")
     solver = case.default_solver(name, **settings)
     problem = case.problem(data=options.data, **parameters)
+    shape = getattr(solver, "shape", None)
+    if "shape" not in settings and shape and len(shape) != problem.domain.dimension:
+        # A parameter has changed the dimension: the shape of the case is for another one.
+        solver = dataclasses.replace(solver, shape=None)  # type: ignore[call-arg]
     if options.until is not None:
         problem = problem.until(parse(options.until, float, "The time --until"))
     if options.save_every is not None:

@@ -11,6 +11,14 @@ from wgflow.errors import InputError
 from wgflow.run import Run
 from wgflow.transport import marginal_wasserstein, wasserstein
 
+SHOWN = (
+    *("method", "time_order", "formula", "regularisation"),
+    *("count", "width", "shape", "step", "error_tolerance", "batch"),
+)
+"""Settings that tell runs apart, in the order in which they are shown."""
+USUAL = {"time_order": 1, "formula": "extrapolation", "regularisation": 2.0}
+"""Settings that are not shown at these values."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
@@ -92,6 +100,21 @@ def compare(*runs: Run) -> Comparison:
     return Comparison(tuple(runs), reference, time, rows, risk, apart, distance)
 
 
+def run_names(runs: Sequence[Run]) -> list[str]:
+    """Return a name for each run: its solver, and where that is not enough, what sets it apart."""
+    names = []
+    for run in runs:
+        own = run.provenance["settings"]
+        alike = [other.provenance["settings"] for other in runs if other.solver == run.solver]
+        apart = [k for k in SHOWN if any(other.get(k) != own.get(k) for other in alike)]
+        names.append(" ".join([run.solver, *_shown(own, apart)]))
+    repeated = {name for name in names if names.count(name) > 1}
+    return [
+        f"{name} #{names[: k + 1].count(name)}" if name in repeated else name
+        for k, name in enumerate(names)
+    ]
+
+
 def _matched(runs: Sequence[Run]) -> np.ndarray:
     """Return the rows of each run at the times that all share, shape (R, times)."""
     common = []
@@ -120,8 +143,9 @@ def _prediction_distance(run: Run, base: Run, row: int, base_row: int) -> float:
 
 def _table(comparison: Comparison) -> list[str]:
     runs, base = comparison.runs, comparison.reference
+    names = run_names(runs)
     rows: list[list[str]] = [
-        ["", *[run.solver for run in runs]],
+        ["", *names],
         ["case", *[run.case or "own problem" for run in runs]],
         ["settings", *[_settings(run) for run in runs]],
         ["status", *[run.status for run in runs]],
@@ -150,7 +174,7 @@ def _table(comparison: Comparison) -> list[str]:
     lines = _aligned(rows)
     lines.insert(1, "-" * len(lines[0]))
     lines.append(
-        f"Percentages and distances are relative to ref = {runs[base].solver}; what stands "
+        f"Percentages and distances are relative to ref = {names[base]}; what stands "
         f"below the risks is at t = {comparison.time[-1]:g}; - is not defined."
     )
     lines.extend(_differences(runs, base))
@@ -162,7 +186,7 @@ def _differences(runs: Sequence[Run], base: int) -> list[str]:
     lines: list[str] = []
     reference = runs[base].provenance
     expected = reference["parameters"]
-    for run in runs:
+    for name_of_run, run in zip(run_names(runs), runs, strict=True):
         found = run.provenance["parameters"]
         if _without_horizon(run.provenance["problem"]) == _without_horizon(reference["problem"]):
             continue
@@ -175,7 +199,7 @@ def _differences(runs: Sequence[Run], base: int) -> list[str]:
             what = ", ".join(other) or "other energy, domain or schedule"
         else:
             what = f"case {run.case or 'own problem'}"
-        lines.append(f"Beware: {run.solver} solves another problem than ref ({what}).")
+        lines.append(f"Beware: {name_of_run} solves another problem than ref ({what}).")
     return lines
 
 
@@ -184,13 +208,25 @@ def _without_horizon(problem: dict[str, Any]) -> dict[str, Any]:
 
 
 def _settings(run: Run) -> str:
-    shown = run.provenance["settings"]
-    names = ("count", "width", "shape", "step", "batch")
-    return " ".join(_short(shown[name]) for name in names if shown.get(name) is not None)
+    return " ".join(_shown(run.provenance["settings"], SHOWN))
 
 
-def _short(value: Any) -> str:
-    return "x".join(str(v) for v in value) if isinstance(value, list) else f"{value:g}"
+def _shown(settings: dict[str, Any], names: Sequence[str]) -> list[str]:
+    """Return the texts of settings that are given and not usual."""
+    return [
+        _short(name, settings[name])
+        for name in names
+        if settings.get(name) is not None and settings[name] != USUAL.get(name)
+    ]
+
+
+def _short(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return "x".join(str(v) for v in value)
+    if isinstance(value, str):
+        return value
+    before = {"time_order": "order ", "error_tolerance": "to ", "regularisation": "epsilon "}
+    return f"{before.get(name, '')}{value:g}"
 
 
 def _number(value: float) -> str:

@@ -21,6 +21,7 @@ On a grid all of these hold to rounding, with sums over cells in the place of in
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +29,7 @@ from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, gmres
 from scipy.special import logsumexp
 
+from wgflow.domain import Domain, WholeLine
 from wgflow.energy import Couplings, Energy, Interaction, Risk
 from wgflow.errors import InputError
 from wgflow.grid_energy import GridEnergy
@@ -251,6 +253,27 @@ def has_certificate(energy: Energy) -> bool:
     return True
 
 
+def covering(domain: Domain, law: GridMeasure) -> GridMeasure:
+    """Return a law with empty cells added where cells of a line do not reach the window's ends.
+
+    Cells that move with the mass leave a window, or parts of it, to which the minimiser may go. On
+    other axes cells cover all there is.
+    """
+    window = domain.axes[0].window
+    if law.dimension > 1 or not isinstance(domain.axes[0], WholeLine) or window is None:
+        return law
+    edges = law.edges[0]
+    width = (window[1] - window[0]) / len(edges)
+    before = math.ceil(max(edges[0] - window[0], 0.0) / width - 1e-9)
+    after = math.ceil(max(window[1] - edges[-1], 0.0) / width - 1e-9)
+    lower = np.linspace(window[0], edges[0], before + 1)[:-1] if before else edges[:0]
+    upper = np.linspace(edges[-1], window[1], after + 1)[1:] if after else edges[:0]
+    if before + after == 0:
+        return law
+    mass = np.pad(law.mass_on_grid, (before, after))
+    return GridMeasure([np.concatenate((lower, edges, upper))], mass)
+
+
 def certificate(
     problem: Problem, measure: Measure, *, shape: Sequence[int] | None = None
 ) -> Certificate:
@@ -295,6 +318,9 @@ def certificate(
     edges = measure.edges if isinstance(measure, GridMeasure) else None
     if edges is None or shape is not None:
         edges = domain.grid(domain.usual_shape if shape is None else shape)
+    if isinstance(measure, GridMeasure) and shape is None:
+        measure = covering(domain, measure)
+        edges = measure.edges
     couplings = energy.couple(measure)
     if not energy.diffuses:
         return _frank_wolfe(energy, measure, couplings, edges)

@@ -42,6 +42,8 @@ class Pace:
         ratio = self._interval.step / self._last
         adapts = self.growth is not None and ratio > 1
         self.level = math.ceil(math.log2(ratio) - 1e-9) if adapts else 0
+        while self.level > 0 and self._too_short(self.step):
+            self.level -= 1
 
     @property
     def _interval(self) -> SaveInterval:
@@ -80,12 +82,14 @@ class Pace:
 
     def halve(self) -> bool:
         """Halve the next step; return whether it is allowed to be that short."""
-        short = self.step / 2 < self.shortest * (1 - 1e-9)
-        if self.growth is None or self.level == MOST_HALVINGS or short:
+        if self.growth is None or self.level == MOST_HALVINGS or self._too_short(self.step / 2):
             return False
         self.level += 1
         self._place *= 2
         return True
+
+    def _too_short(self, step: float) -> bool:
+        return step < self.shortest * (1 - 1e-9)
 
     def forward(self, error: float | None) -> None:
         """Go on after a step with this error, in units of the tolerance."""

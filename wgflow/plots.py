@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from wgflow import store
+from wgflow.comparison import run_names
 from wgflow.domain import Domain
 from wgflow.errors import FileError, InputError
 from wgflow.measure import GridMeasure, Particles
@@ -36,50 +37,55 @@ def run_figure(run: Run) -> Figure:
     figure.suptitle(f"{run.label} ({run.status})")
     panels = figure.subplots(2, 2).ravel()
     if np.isfinite(run.risk).any():
-        _risk(panels[0], [run])
+        _risk(panels[0], [run], [run.solver])
     else:
         _energies(panels[0], run)
     _decay(panels[1], run)
     if run.prediction is not None and run.x is not None and run.x.shape[1] == 1:
-        _fit(panels[2], [run])
-    else:
+        _fit(panels[2], [run], [run.solver])
+    elif np.isfinite(run.risk).any():
         _energies(panels[2], run)
+    else:
+        _law(figure, panels[2], run, None, COLOURS[0], index=0)
     _law(figure, panels[3], run, None, COLOURS[0])
     return figure
 
 
 def comparison_figure(runs: Sequence[Run]) -> Figure:
-    """Return a figure of several runs: risk, the fit, and each cloud over the grid density."""
+    """Return a figure of several runs: risk or energy, the fit or dissipation, and the laws.
+
+    Laws in one dimension share a panel. In more, each cloud is drawn over the density of the first
+    run on a grid; without clouds, each density has a panel.
+    """
     _check_saves(runs)
+    names = run_names(runs)
     grid = next((run for run in runs if run.on_grid), None)
-    clouds = [(k, run) for k, run in enumerate(runs) if not run.on_grid]
-    laws = max(1, len(clouds))
+    on_line = len(runs[0].axes) == 1
+    clouds = [k for k, run in enumerate(runs) if not run.on_grid]
+    drawn = clouds or list(range(len(runs)))
+    laws = 1 if on_line else len(drawn)
     figure = Figure(figsize=(11, 4.2 * (1 + (laws + 1) // 2)), layout="constrained")
     case = runs[0].case or "own problem"
-    figure.suptitle(f"{case}: {', '.join(run.solver for run in runs)}")
+    figure.suptitle(f"{case}: {', '.join(names)}")
     panels = figure.subplots(1 + (laws + 1) // 2, 2).ravel()
     has_risk = all(np.isfinite(run.risk).any() for run in runs)
     if has_risk:
-        _risk(panels[0], runs)
+        _risk(panels[0], runs, names)
     else:
-        for k, run in enumerate(runs):
-            panels[0].plot(run.time, run.energy["total"], color=_colour(k), label=run.solver)
-        panels[0].set(xlabel="time t", ylabel="free energy F", title="Free energy")
-        panels[0].legend()
+        _lines(panels[0], [run.energy["total"] for run in runs], runs, names)
+        panels[0].set(ylabel="free energy F", title="Free energy")
     if has_risk and all(run.x is not None and run.x.shape[1] == 1 for run in runs):
-        _fit(panels[1], runs)
+        _fit(panels[1], runs, names)
     else:
-        for k, run in enumerate(runs):
-            panels[1].plot(run.time, run.dissipation, color=_colour(k), label=run.solver)
-        panels[1].set(xlabel="time t", ylabel="dissipation", title="Dissipation")
-    used = 2
-    for k, run in clouds:
-        _law(figure, panels[used], run, grid, _colour(k))
-        used += 1
-    if not clouds and grid is not None:
-        _law(figure, panels[used], grid, None, COLOURS[0])
-        used += 1
-    for panel in panels[used:]:
+        _lines(panels[1], [run.dissipation for run in runs], runs, names)
+        panels[1].set(ylabel="dissipation", title="Dissipation")
+    if on_line:
+        _laws_on_line(panels[2], runs, names)
+    else:
+        for panel, k in zip(panels[2:], drawn, strict=False):
+            beneath = grid if k in clouds else None
+            _law(figure, panel, runs[k], beneath, _colour(k), name=names[k])
+    for panel in panels[2 + laws :]:
         panel.axis("off")
     return figure
 
@@ -115,7 +121,23 @@ def _colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def _risk(panel: Axes, runs: Sequence[Run]) -> None:
+def _lines(
+    panel: Axes, values: Sequence[np.ndarray], runs: Sequence[Run], names: Sequence[str]
+) -> None:
+    """Draw one quantity of each run for which it is defined over time."""
+    styles = ("-", "--", ":", "-.")
+    for k, (value, run, name) in enumerate(zip(values, runs, names, strict=True)):
+        if np.isfinite(value).any():
+            panel.plot(run.time, value, styles[k % len(styles)], color=_colour(k), label=name)
+    panel.set(xlabel="time t")
+    panel.grid(alpha=0.3)
+    if panel.lines:
+        panel.legend()
+    else:
+        panel.text(0.5, 0.5, "not defined for these runs", ha="center", transform=panel.transAxes)
+
+
+def _risk(panel: Axes, runs: Sequence[Run], names: Sequence[str]) -> None:
     for k, run in enumerate(runs):
         panel.semilogy(
             run.time,
@@ -124,7 +146,7 @@ def _risk(panel: Axes, runs: Sequence[Run]) -> None:
             marker=MARKERS[k % len(MARKERS)],
             markersize=5,
             fillstyle="none",
-            label=run.solver,
+            label=names[k],
         )
     panel.yaxis.set_minor_formatter(NullFormatter())
     values = np.concatenate([run.risk for run in runs])
@@ -132,7 +154,10 @@ def _risk(panel: Axes, runs: Sequence[Run]) -> None:
         # Less than two decades: ticks at decades alone would leave the axis bare.
         ticks = [t * 10.0**e for e in range(-12, 6) for t in (1, 1.5, 2, 3, 5, 7)]
         low, high = np.nanmin(values) * 0.93, np.nanmax(values) * 1.07
-        panel.set_yticks([t for t in ticks if low <= t <= high])
+        shown = [t for t in ticks if low <= t <= high]
+        if len(shown) < 3:
+            shown = [t for t in MaxNLocator(5).tick_values(low, high) if low <= t <= high]
+        panel.set_yticks(shown)
         panel.set_ylim(low, high)
         panel.yaxis.set_major_formatter("{x:g}")
     panel.set(xlabel="time t", ylabel="risk R", title="Risk")
@@ -177,7 +202,7 @@ def _decay(panel: Axes, run: Run) -> None:
         panel.text(0.5, 0.5, "not defined for this run", ha="center", transform=panel.transAxes)
 
 
-def _fit(panel: Axes, runs: Sequence[Run]) -> None:
+def _fit(panel: Axes, runs: Sequence[Run], names: Sequence[str]) -> None:
     first = runs[0]
     assert first.x is not None and first.y is not None
     panel.plot(first.x[:, 0], first.y[:, 0], ".", color="0.6", label="data")
@@ -191,28 +216,38 @@ def _fit(panel: Axes, runs: Sequence[Run]) -> None:
             run.prediction[-1][order, 0],
             styles[k % len(styles)],
             color=_colour(k),
-            label=f"{run.solver}, t = {run.time[-1]:g}",
+            label=f"{names[k]}, t = {run.time[-1]:g}",
         )
     panel.set(xlabel="x", ylabel="y", title="Fitted function")
     panel.legend()
 
 
-def _law(figure: Figure, panel: Axes, run: Run, grid: Run | None, colour: str) -> None:
-    """Draw the last law of a run, a cloud over the density of a grid run where there is one."""
+def _law(
+    figure: Figure,
+    panel: Axes,
+    run: Run,
+    grid: Run | None,
+    colour: str,
+    *,
+    index: int = -1,
+    name: str | None = None,
+) -> None:
+    """Draw a law of a run, a cloud over the last density of a grid run where there is one."""
     axes = run.axes
-    measure = run.measure(-1)
-    beneath = grid.measure(-1) if grid is not None else None
-    title = f"Law at t = {run.time[-1]:g}: {run.solver}"
-    if grid is not None and grid is not run:
-        title += f" over {grid.solver} density"
     if len(axes) == 1:
-        _law_on_line(panel, [m for m in (beneath, measure) if m is not None], colour)
-        panel.set(xlabel=axes[0]["name"], ylabel="density", title=title)
+        _laws_on_line(panel, [run], [name or run.solver], index)
         return
+    measure = run.measure(index)
+    beneath = grid.measure(-1) if grid is not None else None
+    title = f"Law at t = {run.time[index]:g}: {name or run.solver}"
+    if grid is not None:
+        title += f" over {grid.solver} density"
+    if len(axes) > 2:
+        title += f" (two of {len(axes)} coordinates)"
     first, second = 0, 1
-    for law in (beneath, measure):
-        if isinstance(law, GridMeasure):
-            _density(figure, panel, law, first, second)
+    for law, source in ((beneath, grid), (measure, run)):
+        if isinstance(law, GridMeasure) and source is not None:
+            _density(figure, panel, law, (first, second), _has_front(source))
     if isinstance(measure, Particles):
         points = measure.position[:MOST_POINTS]
         panel.plot(
@@ -228,35 +263,67 @@ def _law(figure: Figure, panel: Axes, run: Run, grid: Run | None, colour: str) -
     _frame(panel, axes, measure, beneath)
 
 
-def _law_on_line(panel: Axes, laws: Sequence[object], colour: str) -> None:
-    for law in laws:
+def _has_front(run: Run) -> bool:
+    """Return whether the law may vanish outside a front: a power entropy and no entropy."""
+    terms = run.provenance["problem"]["energy"]
+    powers = any(term["kind"] == "PowerEntropy" for term in terms)
+    return powers and not any(term.get("temperature") for term in terms)
+
+
+def _laws_on_line(panel: Axes, runs: Sequence[Run], names: Sequence[str], index: int = -1) -> None:
+    """Draw laws in one dimension in one panel, where any of them has mass."""
+    styles = ("-", "--", ":", "-.")
+    ends = []
+    for k, (run, name) in enumerate(zip(runs, names, strict=True)):
+        law = run.measure(index)
+        label = f"{name}, t = {run.time[index]:g}"
         if isinstance(law, GridMeasure):
-            panel.stairs(law.density, law.edges[0], color="black", label="grid")
-        elif isinstance(law, Particles):
+            edges, mass = law.edges[0], law.mass_on_grid
+            reached = np.flatnonzero(mass > 1e-5 * mass.sum())
+            ends += [edges[reached[0]], edges[reached[-1] + 1]]
+            panel.stairs(
+                law.density,
+                edges,
+                baseline=None,
+                label=label,
+                color=_colour(k),
+                linestyle=styles[k % len(styles)],
+            )
+        else:
+            ends += list(np.quantile(law.points[:, 0], [0.001, 0.999]))
             panel.hist(
-                law.position[:, 0],
+                law.points[:, 0],
                 bins=60,
                 weights=law.mass,
                 density=True,
-                color=colour,
-                alpha=0.5,
-                label="particles",
+                color=_colour(k),
+                alpha=0.4,
+                label=label,
             )
+    if max(ends) > min(ends):
+        margin = 0.05 * (max(ends) - min(ends))
+        panel.set_xlim(min(ends) - margin, max(ends) + margin)
+    panel.set(xlabel=runs[0].axes[0]["name"], ylabel="density", title="Law")
+    panel.grid(alpha=0.3)
     panel.legend()
 
 
-def _density(figure: Figure, panel: Axes, law: GridMeasure, first: int, second: int) -> None:
-    others = tuple(k for k in range(law.dimension) if k not in (first, second))
+def _density(
+    figure: Figure, panel: Axes, law: GridMeasure, kept: tuple[int, int], linear: bool
+) -> None:
+    """Draw the density of two coordinates: on a logarithmic scale unless it ends at a front."""
+    first, second = kept
+    others = tuple(k for k in range(law.dimension) if k not in kept)
     mass = law.mass_on_grid.sum(axis=others)
     area = np.multiply.outer(np.diff(law.edges[first]), np.diff(law.edges[second]))
     density = mass / area
     # Four decades below the peak: the tails carry too little mass to show.
-    lowest = density.max() * 1e-4
+    lowest = 0.0 if linear else density.max() * 1e-4
     image = panel.pcolormesh(
         law.edges[first],
         law.edges[second],
         np.maximum(density, lowest).T,
-        norm="log",
+        norm="linear" if linear else "log",
         cmap="Greys",
         rasterized=True,
     )
@@ -277,3 +344,6 @@ def _frame(panel: Axes, axes: list[dict], measure: object, beneath: object) -> N
             limits = (edge[reached[0]], edge[reached[-1] + 1]) if len(reached) else limits
         if limits is not None:
             (panel.set_xlim if axis == 0 else panel.set_ylim)(*limits)
+    width, height = np.ptp(panel.get_xlim()), np.ptp(panel.get_ylim())
+    if 0.8 < width / height < 1.25:
+        panel.set_aspect("equal")  # so that what is round looks round

@@ -13,7 +13,7 @@ from wgflow import store
 from wgflow.energy import Risk
 from wgflow.errors import InputError
 from wgflow.measure import GridMeasure, Measure
-from wgflow.optimality import Dual, NotConvexError, has_certificate
+from wgflow.optimality import Dual, NotConvexError, covering, has_certificate
 from wgflow.problem import Problem
 from wgflow.solver import Snapshot, State
 from wgflow.store import Attribute, Dataset, Variable
@@ -61,6 +61,7 @@ class Diagnostics:
         """Return the optimality gap and F*: on a grid, for an energy known to be convex."""
         if not isinstance(measure, GridMeasure) or not self._certified:
             return np.nan, np.nan
+        measure = covering(self.problem.domain, measure)
         dual = self._dual
         if dual is None or not all(map(np.array_equal, dual.on_grid.edges, measure.edges)):
             try:
