@@ -234,18 +234,20 @@ class Density(Law):
     def masses(self, edges: Sequence[np.ndarray]) -> np.ndarray:
         _check_axes(self, edges)
         finer = [_divided(edge, self.points) for edge in edges]
-        points = grid_points(cell_centres(finer))
-        inside = ((points >= self.lower) & (points <= self.upper)).all(axis=1)
-        # Outside of the box the function need not be defined.
-        found = np.asarray(self.function(points[inside]), dtype=float)
-        if found.shape != (inside.sum(),) or not (np.isfinite(found) & (found >= 0)).all():
+        # Outside of the box the function need not be defined, and it costs nothing there.
+        centres = cell_centres(finer)
+        box = zip(centres, self.lower, self.upper, strict=True)
+        inside = [np.flatnonzero((c >= low) & (c <= high)) for c, low, high in box]
+        points = grid_points([c[kept] for c, kept in zip(centres, inside, strict=True)])
+        found = np.asarray(self.function(points), dtype=float)
+        if found.shape != (len(points),) or not (np.isfinite(found) & (found >= 0)).all():
             raise InputError(
                 "The function of a Density law must return one finite number >= 0 a point."
             )
-        values = np.zeros(len(points))
-        values[inside] = found
+        values = np.zeros([len(c) for c in centres])
+        values[np.ix_(*inside)] = found.reshape([len(kept) for kept in inside])
         volume = cell_volume(finer)
-        mass = values.reshape(volume.shape) * volume
+        mass = values * volume
         for axis, edge in enumerate(edges):
             mass = np.add.reduceat(mass, np.arange(len(edge) - 1) * self.points, axis=axis)
         return _normalised(mass, self)
