@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from wgflow.data import Data
 from wgflow.domain import Circle, Domain, Interval
-from wgflow.energy import Energy, Entropy, Interaction, Potential, PowerEntropy, Risk
+from wgflow.energy import Energy, Entropy, Interaction, Potential, PowerEntropy, Risk, Term
 from wgflow.errors import InputError
 from wgflow.law import Gaussian, Uniform
 from wgflow.loop import solve
@@ -323,3 +323,27 @@ def test_a_law_of_another_kind_is_refused() -> None:
 def test_cold_energies_have_no_dual_on_a_grid() -> None:
     with pytest.raises(InputError, match="temperature above 0, but the energy has 0; add an"):
         Dual(network(temperature=0.0).energy, [np.linspace(-1, 1, 5)] * 2)
+
+
+def test_a_convex_term_that_no_grid_takes_has_no_certificate_but_runs() -> None:
+    class Moment(Term):
+        """(M/2 - b)^2 / 2 with M = int |theta|^2 drho, which only moving cells can follow."""
+
+        name, convex = "moment", True
+
+        def couple(self, measure: GridMeasure) -> float:
+            return float(measure.integral(lambda x: (x**2).sum(axis=1))) / 2 - 0.3
+
+        def value(self, coupling: float) -> float:
+            return coupling**2 / 2
+
+        def first_variation(self, points: np.ndarray, coupling: float) -> np.ndarray:
+            return coupling * (points**2).sum(axis=1) / 2
+
+        def gradient(self, points: np.ndarray, coupling: float) -> np.ndarray:
+            return coupling * points
+
+    problem = Problem(Moment() + Entropy(0.1), Domain(Interval(-4, 4)), Gaussian(), 0.2)
+    run = solve(problem, JKO(0.1, 64))
+    assert run.status == "finished"
+    assert np.isnan(run.gap).all() and np.isnan(run.minimum).all()

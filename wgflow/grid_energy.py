@@ -81,7 +81,12 @@ class GridEnergy:
             )
         return values.reshape(self.volume.shape)
 
-    @property
+    @functools.cached_property
+    def _ends(self) -> np.ndarray:
+        """Where the parts of the blocks end in z."""
+        return np.cumsum([block.size for block in self.blocks])
+
+    @functools.cached_property
     def size(self) -> int:
         """Length of the coupling z."""
         blocks = sum(block.size for block in self.blocks)
@@ -89,10 +94,9 @@ class GridEnergy:
 
     def _parts(self, coupling: np.ndarray) -> list[np.ndarray]:
         """Return what each block has of z, and the masses (or nothing) at its end."""
-        ends = np.cumsum([block.size for block in self.blocks])
-        return np.split(coupling, ends)
+        return np.split(coupling, self._ends)
 
-    @property
+    @functools.cached_property
     def scale(self) -> np.ndarray:
         """What errors of z are measured against, shape (size,).
 

@@ -315,12 +315,11 @@ def certificate(
         raise InputError(
             f"The law has the total mass {total:g}, but a certificate needs 1; divide by it."
         )
-    edges = measure.edges if isinstance(measure, GridMeasure) else None
-    if edges is None or shape is not None:
-        edges = domain.grid(domain.usual_shape if shape is None else shape)
     if isinstance(measure, GridMeasure) and shape is None:
         measure = covering(domain, measure)
         edges = measure.edges
+    else:
+        edges = domain.grid(domain.usual_shape if shape is None else shape)
     couplings = energy.couple(measure)
     if not energy.diffuses:
         return _frank_wolfe(energy, measure, couplings, edges)

@@ -13,7 +13,7 @@ from wgflow import store
 from wgflow.energy import Risk
 from wgflow.errors import InputError
 from wgflow.measure import GridMeasure, Measure
-from wgflow.optimality import Dual, NotConvexError, covering, has_certificate
+from wgflow.optimality import Dual, covering, has_certificate
 from wgflow.problem import Problem
 from wgflow.solver import Snapshot, State
 from wgflow.store import Attribute, Dataset, Variable
@@ -66,8 +66,9 @@ class Diagnostics:
         if dual is None or not all(map(np.array_equal, dual.on_grid.edges, measure.edges)):
             try:
                 self._dual = dual = Dual(self.problem.energy, measure.edges)
-            except NotConvexError:
-                self._certified = False  # a kernel whose sign only the grid could tell
+            except InputError:
+                # A kernel whose sign only the grid could tell, or a term that no grid takes.
+                self._certified = False
                 return np.nan, np.nan
             try:
                 self._minimum = dual.maximise().value
