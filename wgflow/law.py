@@ -233,24 +233,34 @@ class Density(Law):
 
     def masses(self, edges: Sequence[np.ndarray]) -> np.ndarray:
         _check_axes(self, edges)
+        # Outside of the box the function need not be defined, and cells there cost nothing.
+        kept = []
+        for edge, low, high in zip(edges, self.lower, self.upper, strict=True):
+            first = max(int(np.searchsorted(edge, low, side="right")) - 1, 0)
+            last = min(int(np.searchsorted(edge, high, side="left")), len(edge) - 1)
+            kept.append(slice(first, max(last, first)))
+        mass = np.zeros([len(edge) - 1 for edge in edges])
+        within = [edge[k.start : k.stop + 1] for edge, k in zip(edges, kept, strict=True)]
+        mass[tuple(kept)] = self._masses_within(within)
+        return _normalised(mass, self)
+
+    def _masses_within(self, edges: Sequence[np.ndarray]) -> np.ndarray:
+        """Return masses, not normalised, of cells that reach into the box."""
         finer = [_divided(edge, self.points) for edge in edges]
-        # Outside of the box the function need not be defined, and it costs nothing there.
-        centres = cell_centres(finer)
-        box = zip(centres, self.lower, self.upper, strict=True)
-        inside = [np.flatnonzero((c >= low) & (c <= high)) for c, low, high in box]
-        points = grid_points([c[kept] for c, kept in zip(centres, inside, strict=True)])
-        found = np.asarray(self.function(points), dtype=float)
-        if found.shape != (len(points),) or not (np.isfinite(found) & (found >= 0)).all():
+        points = grid_points(cell_centres(finer))
+        inside = ((points >= self.lower) & (points <= self.upper)).all(axis=1)
+        found = np.asarray(self.function(points[inside]), dtype=float)
+        if found.shape != (inside.sum(),) or not (np.isfinite(found) & (found >= 0)).all():
             raise InputError(
                 "The function of a Density law must return one finite number >= 0 a point."
             )
-        values = np.zeros([len(c) for c in centres])
-        values[np.ix_(*inside)] = found.reshape([len(kept) for kept in inside])
+        values = np.zeros(len(points))
+        values[inside] = found
         volume = cell_volume(finer)
-        mass = values * volume
+        mass = values.reshape(volume.shape) * volume
         for axis, edge in enumerate(edges):
             mass = np.add.reduceat(mass, np.arange(len(edge) - 1) * self.points, axis=axis)
-        return _normalised(mass, self)
+        return mass
 
     @functools.cached_property
     def _table(self) -> np.ndarray:
