@@ -189,6 +189,35 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(name, threads):
         assert one.tobytes() == two.tobytes()
 
 
+@pytest.mark.parametrize("inputs", [2, 20])
+def test_sums_are_in_float32_if_every_array_is(inputs):
+    """One float64 array, or a list, among them gives the bits of all in float64."""
+    generator = np.random.default_rng(3)
+    arrays = [array.astype(np.float32) for array in neurons(inputs, 2)]
+    arrays += [generator.random(len(a)).astype(np.float32) for a in (arrays[0], arrays[2])]
+
+    def sums(outer, inner, x, residual, mass, weight):
+        return (
+            predict(outer, inner, x, "tanh", mass),
+            predict(outer, inner, x, "tanh"),
+            *velocity(outer, inner, x, residual, "tanh", weight),
+            *velocity(outer, inner, x, residual, "tanh"),
+        )
+
+    rounded, exact = sums(*arrays), sums(*[array.astype(float) for array in arrays])
+    assert {part.dtype for part in rounded} == {np.dtype(np.float32)}
+    for single, double in zip(rounded, exact, strict=True):
+        assert_close(single, double, 2e-6)
+    for number in range(3):
+        for mixed in (arrays[number].astype(float), arrays[number].tolist()):
+            given = sums(*arrays[:number], mixed, *arrays[number + 1 :])
+            assert all(a.tobytes() == b.tobytes() for a, b in zip(given, exact, strict=True))
+    mixed_mass = predict(*arrays[:3], "tanh", arrays[4].astype(float))
+    assert mixed_mass.tobytes() == exact[0].tobytes()
+    mixed_residual = velocity(*arrays[:3], arrays[3].astype(float), "tanh")
+    assert mixed_residual[1].tobytes() == exact[5].tobytes()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_velocity_is_the_gradient_of_the_prediction(name):
     """For R = sum_i c_i p_i f(x_i), m dR/dtheta_j by central differences, to 1e-6."""

@@ -1,8 +1,8 @@
 """Sums over particles and data on raw arrays.
 
-`reference` holds the formulas in NumPy, `fused` the compiled kernels, `dispatch` the choice between
-them, `log_sum_exp` the heat kernel in logarithms. The names below are imported on first use, so
-that importing this package does not import Numba.
+`reference` holds the formulas in NumPy, `fused` and `tiled` the kernels for few and for many
+inputs, `dispatch` the choice between them, `log_sum_exp` the heat kernel in logarithms. The names
+below are imported on first use, so that importing this package does not import Numba.
 """
 
 import importlib
@@ -10,15 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wgflow.kernels.activation import Activation, as_activation, ramp
-    from wgflow.kernels.dispatch import predict, velocity
+    from wgflow.kernels.dispatch import Forward, forward, predict, velocity
     from wgflow.kernels.log_sum_exp import log_sum_exp_rows
 
-__all__ = ["Activation", "as_activation", "log_sum_exp_rows", "predict", "ramp", "velocity"]
+__all__ = [
+    "Activation",
+    "Forward",
+    "as_activation",
+    "forward",
+    "log_sum_exp_rows",
+    "predict",
+    "ramp",
+    "velocity",
+]
 
 _HOMES = {
     "Activation": "activation",
     "as_activation": "activation",
     "ramp": "activation",
+    "Forward": "dispatch",
+    "forward": "dispatch",
     "predict": "dispatch",
     "velocity": "dispatch",
     "log_sum_exp_rows": "log_sum_exp",

@@ -50,7 +50,8 @@ class Activation:
     """The function sigma of a neuron sigma(w . x), with its derivative.
 
     Activations are equal when their functions, names and parameters are. The named ones run in
-    compiled kernels; one's own, given by `value` and `derivative` alone, runs in NumPy.
+    compiled kernels; one's own, given by `value` and `derivative` alone, is called on parts of the
+    sums, from several threads at once.
 
     Parameters
     ----------

@@ -10,16 +10,35 @@ from wgflow.errors import InputError
 Array = NDArray[np.float64]
 
 
-def as_array(name: str, value: Any, *layouts: tuple[int | str, ...]) -> Array:
-    """Return `value` as a writeable, C-contiguous float64 array of one of the given layouts.
+def is_on_card(array: Any) -> bool:
+    """Whether an array lies on a graphics card."""
+    return hasattr(array, "__cuda_array_interface__")
 
-    It is `value` itself where that is such an array, and is not to be written to.
+
+def precision(*values: Any) -> type[np.floating[Any]]:
+    """Return float32 if all that is given, and not None, are float32 arrays; otherwise float64."""
+    types = {getattr(value, "dtype", None) for value in values if value is not None}
+    return np.float32 if types == {np.dtype(np.float32)} else np.float64
+
+
+def as_array(
+    name: str,
+    value: Any,
+    *layouts: tuple[int | str, ...],
+    dtype: type[np.floating[Any]] = np.float64,
+) -> Array:
+    """Return `value` as a writeable, C-contiguous array of floats of one of the given layouts.
+
+    It is `value` itself where that is such an array, and is not to be written to. An array on a
+    graphics card stays there.
 
     Parameters
     ----------
     layouts
         Allowed shapes. A number is a length that an axis must have; a word stands for any length
         of at least one, and names the axis in the message.
+    dtype
+        Of the array returned.
 
     Raises
     ------
@@ -27,7 +46,7 @@ def as_array(name: str, value: Any, *layouts: tuple[int | str, ...]) -> Array:
         If `value` is not an array of real numbers with one of these shapes.
     """
     try:
-        array = np.asarray(value)
+        array = value if is_on_card(value) else np.asarray(value)
     except ValueError as error:
         raise InputError(f"{name} must be an array of numbers, but its rows differ.") from error
     if array.dtype.kind not in "fiub":
@@ -39,10 +58,12 @@ def as_array(name: str, value: Any, *layouts: tuple[int | str, ...]) -> Array:
             length == expected if isinstance(expected, int) else length > 0
             for length, expected in zip(array.shape, layout, strict=True)
         ):
-            if array.dtype == np.float64 and array.flags.carray:
+            if is_on_card(array):
+                return array.astype(dtype, order="C", copy=False)
+            if array.dtype == dtype and array.flags.carray:
                 return array
             # To Numba a read-only or unaligned array is another type, for which it compiles anew.
-            return np.require(array, np.float64, ("C", "A", "W"))
+            return np.require(array, dtype, ("C", "A", "W"))
     allowed = " or ".join(
         "(" + ", ".join(map(str, layout)) + ("," if len(layout) == 1 else "") + ")"
         for layout in layouts

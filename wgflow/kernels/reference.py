@@ -1,7 +1,7 @@
 """The sums over particles and data in plain NumPy, as they are written in the formulas.
 
-Every compiled kernel is tested against these; they also serve what the compiled ones do not:
-activations of one's own and many inputs. Arguments are float64 arrays, not checked here.
+Every other kernel is tested against these. Arguments are arrays of one precision, which is that of
+the results, and are not checked here.
 """
 
 import numpy as np
@@ -21,7 +21,14 @@ def _blocks(particles: int, data: int) -> list[slice]:
     return [slice(start, start + size) for start in range(0, particles, size)]
 
 
-def _evaluate(function: ArrayFunction, name: str, z: Array) -> Array:
+def evaluate(function: ArrayFunction, name: str, z: Array) -> Array:
+    """Return a function of an activation at z, in its shape.
+
+    Raises
+    ------
+    InputError
+        If the function does not keep the shape.
+    """
     result = np.asarray(function(z))
     if result.shape != z.shape:
         raise InputError(
@@ -57,10 +64,10 @@ def predict(
         If the activation does not keep the shape of its argument.
     """
     weighted = outer / len(outer) if mass is None else outer * mass[:, np.newaxis]
-    prediction = np.zeros((len(inputs), outer.shape[1]))
+    prediction = np.zeros((len(inputs), outer.shape[1]), outer.dtype)
     for block in _blocks(len(inner), len(inputs)):
         z = inputs @ inner[block].T
-        prediction += _evaluate(activation.value, "value", z) @ weighted[block]
+        prediction += evaluate(activation.value, "value", z) @ weighted[block]
     return prediction
 
 
@@ -105,8 +112,8 @@ def velocity(
     d_inner = np.empty_like(inner)
     for block in _blocks(len(inner), len(inputs)):
         z = inner[block] @ inputs.T
-        d_outer[block] = _evaluate(activation.value, "value", z) @ scaled
-        slope = _evaluate(activation.derivative, "derivative", z)
+        d_outer[block] = evaluate(activation.value, "value", z) @ scaled
+        slope = evaluate(activation.derivative, "derivative", z)
         d_inner[block] = (outer[block] @ scaled.T * slope) @ inputs
     return d_outer, d_inner
 
