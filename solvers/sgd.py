@@ -6,11 +6,11 @@ from typing import ClassVar
 import numpy as np
 
 from wgflow import noise
-from wgflow.errors import InputError, check_count, check_flag, check_number
-from wgflow.measure import Particles
+from wgflow.energy import Energy
+from wgflow.errors import InputError, check_choice, check_count, check_flag, check_number
 from wgflow.problem import Problem
 from wgflow.solver import Context, Scheme, Snapshot, Solver, State, Step, check_no_powers
-from wgflow.solvers.particles import brownian, checked_step, initial_position
+from wgflow.solvers.cloud import PRECISIONS, Cloud
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,8 @@ class SGD(Solver):
         Whether the Langevin noise of the problem's temperature is added.
     fresh
         Whether each batch is drawn afresh from the law of the data, not from the sample.
+    precision
+        "double", or "single" for sums over pairs in float32; positions stay float64.
 
     Raises
     ------
@@ -47,12 +49,14 @@ class SGD(Solver):
     """
 
     name: ClassVar[str] = "sgd"
+    spreads: ClassVar[bool] = True
     step: float = 1e-3
     width: int = 1000
     batch: int | None = None
     momentum: float = 0.0
     noise: bool = True
     fresh: bool = False
+    precision: str = "double"
 
     def __post_init__(self) -> None:
         check_number("The step of solver sgd", self.step, above=0)
@@ -66,6 +70,7 @@ class SGD(Solver):
             )
         check_flag("The noise of solver sgd", self.noise)
         check_flag("The fresh setting of solver sgd", self.fresh)
+        check_choice("The precision of solver sgd", self.precision, PRECISIONS)
 
     @property
     def order(self) -> float:
@@ -89,51 +94,54 @@ class SGD(Solver):
             raise InputError(
                 "The setting fresh=true needs a batch size; set batch to a whole number."
             )
-        return SGDScheme(problem, self, seed)
+        cloud = Cloud.of(problem, self.width, seed, context, self.precision)
+        return SGDScheme(cloud, self)
 
 
 class SGDScheme(Scheme):
-    """The scheme of `SGD`; its state is `position` and, with momentum, `velocity`, (m, D)."""
+    """The scheme of `SGD`.
 
-    def __init__(self, problem: Problem, settings: SGD, seed: int) -> None:
-        self.problem, self.settings, self.seed = problem, settings, seed
+    Its state is `position` and, with momentum, `velocity`, both (s, D), this rank's share.
+    """
+
+    def __init__(self, cloud: Cloud, settings: SGD) -> None:
+        self.cloud, self.settings = cloud, settings
+        self.distributed = frozenset({"position", "velocity"})
 
     def initial(self) -> State:
         """Return the same neurons that `ParticleFlow` starts from with this seed, at rest."""
-        position = initial_position(self.problem, self.seed, self.settings.width)
+        position = self.cloud.initial()
         if self.settings.momentum > 0:
             return {"position": position, "velocity": np.zeros_like(position)}
         return {"position": position}
 
     def gradient(self, position: np.ndarray, index: int) -> np.ndarray:
-        """Return grad g_batch at the neurons, shape (m, D)."""
-        measure = Particles(position)
-        total = np.zeros_like(position)
-        for term in self.problem.energy.terms:
-            if term is self.problem.risk and self.settings.batch is not None:
-                draw = noise.generator(self.seed, noise.Stream.BATCH, index)
-                data = self.problem.risk.data.batch(
-                    draw, self.settings.batch, fresh=self.settings.fresh
-                )
-                batch = self.problem.risk.on(data)
-                total += batch.gradient(position, batch.couple(measure))
-            else:
-                total += term.gradient(position, term.couple(measure))
-        return total
+        """Return grad g_batch at the neurons, shape (s, D)."""
+        cloud, batch = self.cloud, self.settings.batch
+        risk = cloud.energy.risk
+        if batch is None or risk is None:
+            return cloud.gradient(position)
+        draw = noise.generator(cloud.seed, noise.Stream.BATCH, index)
+        data = risk.data.batch(draw, batch, fresh=self.settings.fresh)
+        terms = (risk.on(data) if term is risk else term for term in cloud.energy.terms)
+        on_batch = Energy(*terms, *cloud.energy.internal)
+        couplings = on_batch.couple(cloud.measure(position), cloud.communicator)
+        return on_batch.gradient(position, couplings)
 
     def advance(self, state: State, time: float, index: int, dt: float) -> Step:
         """Return the outcome of one iteration."""
         position, momentum = state["position"], self.settings.momentum
-        new: State = {}
+        problem, new = self.cloud.problem, State()
+        rate = problem.rate(time)
         slope = -self.gradient(position, index)
         if momentum > 0:
             slope = momentum * state["velocity"] + (1 - momentum) * slope
             new["velocity"] = slope
-        new["position"] = position + dt * self.problem.rate(time) * slope
-        if self.settings.noise and self.problem.temperature > 0:
-            new["position"] += brownian(self.problem, self.seed, index, time, dt, position.shape)
-        return checked_step(self.problem, new, dt, 1)
+        new["position"] = position + dt * rate * slope
+        if self.settings.noise and problem.temperature > 0:
+            new["position"] += self.cloud.brownian(index, dt * rate)
+        return self.cloud.checked_step(new, dt, 1)
 
     def observe(self, state: State) -> Snapshot:
         """Return the empirical measure of the neurons."""
-        return Snapshot(Particles(state["position"]))
+        return self.cloud.observe(state["position"])

@@ -90,7 +90,7 @@ def test_order_and_place_of_the_particles_do_not_matter(name: str, seed: int, co
 def test_many_particles_are_summed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     term, law = KERNELS["smooth"], cloud(3, 23, dimension=2)
     whole = term.gradient(law.points, term.couple(law)), value(term, law)
-    monkeypatch.setattr("wgflow.energy.interaction.BLOCK", 50)
+    monkeypatch.setattr("wgflow.energy.pair_sums.BLOCK", 50)
     assert term.gradient(law.points, term.couple(law)) == pytest.approx(whole[0], rel=1e-13)
     assert value(term, law) == pytest.approx(whole[1], rel=1e-14)
 

@@ -8,7 +8,7 @@ from conftest import moments, network, well
 
 import wgflow as wg
 from wgflow.cases.ornstein_uhlenbeck import mean_at, variance_at
-from wgflow.solvers.particles import ParticleScheme
+from wgflow.solvers.cloud import Cloud
 from wgflow.solvers.sgd import SGDScheme
 
 
@@ -60,11 +60,11 @@ def test_energy_falls_at_the_rate_of_the_dissipation_without_noise() -> None:
 
 def test_velocity_does_not_depend_on_the_order_of_the_particles() -> None:
     problem = network()
-    scheme = ParticleScheme(problem, 300, "euler", 0)
-    position = scheme.initial()["position"]
+    cloud = Cloud(problem, 300, 0)
+    position = cloud.initial()
     order = np.random.default_rng(0).permutation(len(position))
     np.testing.assert_allclose(
-        scheme.velocity(position[order], 0.0), scheme.velocity(position, 0.0)[order], rtol=1e-11
+        cloud.velocity(position[order], 0.0), cloud.velocity(position, 0.0)[order], rtol=1e-11
     )
 
 
@@ -109,10 +109,11 @@ def test_minibatch_gradients_are_unbiased() -> None:
     weight = np.linspace(0.5, 1.5, 20) / 20
     for weights in (None, weight):
         problem = network(weight=weights)
-        scheme = SGDScheme(problem, wg.SGD(width=10, batch=4), 0)
+        cloud = Cloud(problem, 10, 0)
+        scheme = SGDScheme(cloud, wg.SGD(width=10, batch=4))
         position = scheme.initial()["position"]
         draws = np.array([scheme.gradient(position, index) for index in range(4000)])
-        exact = SGDScheme(problem, wg.SGD(width=10), 0).gradient(position, 0)
+        exact = SGDScheme(cloud, wg.SGD(width=10)).gradient(position, 0)
         error = (draws.mean(axis=0) - exact) / (draws.std(axis=0) / np.sqrt(len(draws)) + 1e-12)
         assert np.abs(error).max() < 5
 

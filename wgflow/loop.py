@@ -12,7 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from wgflow import store
-from wgflow.errors import InputError
+from wgflow.communicator import Communicator
+from wgflow.device import on_host
+from wgflow.errors import FileError, InputError
 from wgflow.noise import check_seed
 from wgflow.pace import Pace
 from wgflow.problem import Problem
@@ -83,6 +85,11 @@ def solve(
         written then.
     FileError
         The output exists or cannot be written.
+
+    Notes
+    -----
+    With several ranks in the context every one of them calls `solve` with the same arguments and
+    gets the whole run; the first one writes the file, and any rank's callback may end the run.
     """
     context = context or Context()
     given = (("problem", problem, Problem), ("solver", solver, Solver))
@@ -90,20 +97,32 @@ def solve(
         if not isinstance(value, kind):
             raise InputError(f"The {name} is {value!r}, but must be a {kind.__name__} object.")
     seed = check_seed(seed)
+    ranks = context.communicator
+    if ranks.size > 1 and not solver.spreads:
+        raise InputError(
+            f"The solver {solver.name} runs in one process, but {ranks.size} were started "
+            "together; start one, which uses all cores."
+        )
+    if context.device != "cpu" and not solver.spreads:
+        raise InputError(
+            f"The solver {solver.name} runs on the device cpu only, not on {context.device}."
+        )
     if output is not None:
-        store.check_writable(pathlib.Path(output), replace)
+        _check_output(pathlib.Path(output), replace, ranks)
     started = clock.monotonic()
     with context.held():
         scheme = solver.prepare(problem, seed, context)
         pace = Pace(problem.intervals(solver.step), solver.error_growth, scheme.shortest_step)
-        loop = _Loop(problem, scheme, pace, progress)
+        loop = _Loop(problem, scheme, pace, progress, ranks)
         stop = loop.report(0, 0.0)
         state = scheme.initial()
         snapshot = scheme.observe(state)
         row = loop.diagnostics.row(snapshot, 0.0)
         dataset = layout(problem, snapshot, row, _attributes(problem, solver, seed))
         recorder: Recorder = (
-            MemoryRecorder(dataset) if output is None else FileRecorder(output, dataset, replace)
+            FileRecorder(output, dataset, replace)
+            if output is not None and ranks.leads
+            else MemoryRecorder(dataset)
         )
         try:
             recorder.record(0, row)
@@ -121,6 +140,19 @@ def solve(
         return Run(recorder.close(loop.final(status, reason, started)), problem)
 
 
+def _check_output(path: pathlib.Path, replace: bool, ranks: Communicator) -> None:
+    """Raise FileError on every rank where the first one cannot write this file."""
+    failure = None
+    if ranks.leads:
+        try:
+            store.check_writable(path, replace)
+        except FileError as error:
+            failure = str(error)
+    failure = ranks.broadcast(failure)
+    if failure is not None:
+        raise FileError(failure)
+
+
 TOO_SHORT = (
     "the error of a step is above its tolerance, and the step cannot be halved any more; use a "
     "larger error_tolerance or a finer grid."
@@ -131,18 +163,35 @@ class _Loop:
     """The time loop of one run."""
 
     def __init__(
-        self, problem: Problem, scheme: Scheme, pace: Pace, progress: Callback | None
+        self,
+        problem: Problem,
+        scheme: Scheme,
+        pace: Pace,
+        progress: Callback | None,
+        ranks: Communicator,
     ) -> None:
         self.problem, self.scheme, self.pace, self.progress = problem, scheme, pace, progress
+        self.ranks = ranks
         self.diagnostics = Diagnostics(problem)
         self.steps_done = self.rejected = self.evaluations = self.iterations = 0
 
     def report(self, done: int, time: float) -> bool:
-        """Tell the callback where the run stands; return whether it asks to stop."""
-        if self.progress is None:
-            return False
-        steps = done + self.pace.left
-        return bool(self.progress(Progress(done, steps, time, self.problem.horizon)))
+        """Tell the callback where the run stands; return whether that of any rank asks to stop."""
+        stop = False
+        if self.progress is not None:
+            steps = done + self.pace.left
+            stop = bool(self.progress(Progress(done, steps, time, self.problem.horizon)))
+        return self.ranks.largest(stop) > 0
+
+    def checkpoint(
+        self, recorder: Recorder, state: State, time: float, index: int, *, last: bool
+    ) -> None:
+        """Store what is needed to go on from here, gathered from all ranks, if it is time to."""
+        if self.ranks.broadcast(recorder.checkpoint_is_due(last)):
+            parts = self.scheme.distributed
+            held = {name: on_host(array) for name, array in state.items()}
+            whole = {k: self.ranks.gather(v) if k in parts else v for k, v in held.items()}
+            recorder.checkpoint(whole, time, index)
 
     def march(self, recorder: Recorder, state: State) -> tuple[str, str]:
         """Take all steps; return the status and, for a run that stopped early, the reason."""
@@ -157,7 +206,7 @@ class _Loop:
                     if pace.halve():
                         self.rejected += 1
                         continue
-                    recorder.checkpoint(state, time, index, last=True)
+                    self.checkpoint(recorder, state, time, index, last=True)
                     status = "not_converged" if outcome.status == "ok" else outcome.status
                     return status, f"At t = {time:g}: {outcome.reason or TOO_SHORT}"
                 pace.forward(outcome.error)
@@ -168,9 +217,9 @@ class _Loop:
                     snapshot: Snapshot = self.scheme.observe(state)
                     recorder.record(save, self.diagnostics.row(snapshot, interval.stop))
                     last = save == len(pace.plan)
-                    recorder.checkpoint(state, reached, self.steps_done, last=last)
+                    self.checkpoint(recorder, state, reached, self.steps_done, last=last)
                 if stop and pace.left:
-                    recorder.checkpoint(state, reached, self.steps_done, last=True)
+                    self.checkpoint(recorder, state, reached, self.steps_done, last=True)
                     return "interrupted", f"Stopped on request at t = {reached:g}."
         return "finished", ""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from wgflow.device import is_on_card
 from wgflow.errors import InputError
 
 
@@ -29,7 +30,8 @@ class Particles:
 
     def __init__(self, position: np.ndarray, mass: np.ndarray | None = None) -> None:
         try:
-            self.position = np.asarray(position, dtype=float)
+            # Positions on a graphics card stay there.
+            self.position = position if is_on_card(position) else np.asarray(position, dtype=float)
         except (TypeError, ValueError) as error:
             raise InputError(f"Particle positions must be numbers: {error}.") from error
         if self.position.ndim != 2 or self.position.size == 0:

@@ -111,7 +111,7 @@ class Neuron:
         """Return outer weights (m,) or (m, k), and inner weights (m, d), of parameters (m, D)."""
         size = self.outer_size
         if size == 0:
-            outer = np.ones(len(theta))
+            outer = np.ones_like(theta[:, 0])
         else:
             outer = theta[:, :size] if isinstance(self.outer, int) else theta[:, 0]
         return outer, self.inner(theta[:, size:])

@@ -136,8 +136,11 @@ class Recorder(Protocol):
     def record(self, index: int, row: Row) -> None:
         """Store the row of save number `index`."""
 
-    def checkpoint(self, state: State, time: float, index: int, *, last: bool) -> None:
-        """Store what is needed to go on from here; `last` says that no later one comes."""
+    def checkpoint_is_due(self, last: bool) -> bool:
+        """Whether to store a checkpoint now; `last` says that no later one can be."""
+
+    def checkpoint(self, state: State, time: float, index: int) -> None:
+        """Store what is needed to go on from here."""
 
     def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
         """Store the final attributes and return the whole dataset."""
@@ -158,8 +161,12 @@ class MemoryRecorder:
             self.dataset.variables[name].data[index] = value
         self.dataset.variables["recorded"].data[index] = 1
 
-    def checkpoint(self, state: State, time: float, index: int, *, last: bool) -> None:
-        """Do nothing: what is in memory is lost with the process."""
+    def checkpoint_is_due(self, last: bool) -> bool:
+        """Return False: what is in memory is lost with the process."""
+        return False
+
+    def checkpoint(self, state: State, time: float, index: int) -> None:
+        """Do nothing."""
 
     def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
         """Store the final attributes and return the whole dataset."""
@@ -216,13 +223,15 @@ class FileRecorder:
         if index > 0:
             self._forget()
 
-    def checkpoint(self, state: State, time: float, index: int, *, last: bool) -> None:
-        """Store what is needed to go on from here, unless the last one is fresh."""
-        now = clock.monotonic()
-        if last or now - self._last_checkpoint >= CHECKPOINT_SECONDS:
-            self._last_checkpoint = now
-            attributes = {**self._identity, "time": time, "index": index}
-            store.write_checkpoint(self.checkpoint_path, state, attributes)
+    def checkpoint_is_due(self, last: bool) -> bool:
+        """Whether the last checkpoint is old, or no later one can be stored."""
+        return last or clock.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS
+
+    def checkpoint(self, state: State, time: float, index: int) -> None:
+        """Store what is needed to go on from here."""
+        self._last_checkpoint = clock.monotonic()
+        attributes = {**self._identity, "time": time, "index": index}
+        store.write_checkpoint(self.checkpoint_path, state, attributes)
 
     def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
         """Store the final attributes, close the file and return what it holds."""

@@ -13,8 +13,10 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from wgflow.communicator import ALONE, Communicator
+from wgflow.device import NAMES
 from wgflow.energy import Couplings
-from wgflow.errors import InputError, check_count
+from wgflow.errors import InputError, check_choice, check_count
 from wgflow.measure import Measure
 from wgflow.problem import Problem
 
@@ -28,15 +30,28 @@ class Context:
     Parameters
     ----------
     threads
-        Threads for the kernels; by default all cores of the machine, or NUMBA_NUM_THREADS.
+        Threads for the kernels; by default all cores of the machine, or NUMBA_NUM_THREADS,
+        divided among the ranks that share the machine.
+    communicator
+        The processes (MPI ranks) over which the particles are spread; by default this one alone.
+    device
+        "cpu", or "cuda" for particles on a graphics card.
     """
 
     threads: int | None = None
+    communicator: Communicator = ALONE
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.threads is not None:
             most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
             check_count("The number of threads", self.threads, most=most)
+        if not isinstance(self.communicator, Communicator):
+            raise InputError(
+                f"The communicator is {self.communicator!r}, but must be a Communicator; wrap that "
+                "of mpi4py as Ranks(communicator)."
+            )
+        check_choice("The device", self.device, NAMES)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -46,7 +61,7 @@ class Context:
         otherwise spin while the kernels run.
         """
         before = numba.get_num_threads()
-        numba.set_num_threads(self.threads or before)
+        numba.set_num_threads(self.threads or max(1, before // self.communicator.neighbours))
         try:
             with threadpool_limits(1, user_api="blas"):
                 yield
@@ -108,9 +123,12 @@ class Scheme:
     ----------
     shortest_step
         Steps that are adapted are not made shorter than this.
+    distributed
+        Names of the arrays of the state whose rows are spread over the ranks.
     """
 
     shortest_step: float = 0.0
+    distributed: frozenset[str] = frozenset()
 
     def initial(self) -> State:
         """Return the state at time 0."""
@@ -139,9 +157,12 @@ class Solver:
     step
         The longest time step; every save interval is cut into equal steps no longer than this,
         which a solver that adapts its step halves further.
+    spreads
+        Whether it can spread a run over several processes, and keep it on a graphics card.
     """
 
     name: ClassVar[str]
+    spreads: ClassVar[bool] = False
     step: float
 
     @property

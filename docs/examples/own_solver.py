@@ -9,7 +9,7 @@ import numpy as np
 import wgflow as wg
 from wgflow.errors import check_count, check_number
 from wgflow.solver import Scheme, Snapshot, Solver, State, Step
-from wgflow.solvers.particles import checked_step, initial_position
+from wgflow.solvers.cloud import Cloud
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,32 +31,26 @@ class Midpoint(Solver):
     def prepare(self, problem: wg.Problem, seed: int, context: wg.Context) -> Scheme:
         if problem.temperature > 0:
             raise wg.InputError("The solver midpoint has no noise; use the solver particles.")
-        return MidpointScheme(problem, seed, self.count)
+        return MidpointScheme(Cloud(problem, self.count, seed))
 
 
 class MidpointScheme(Scheme):
     """The scheme of `Midpoint`; its state is `position`, shape (m, D)."""
 
-    def __init__(self, problem: wg.Problem, seed: int, count: int) -> None:
-        self.problem, self.seed, self.count = problem, seed, count
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
 
     def initial(self) -> State:
-        return {"position": initial_position(self.problem, self.seed, self.count)}
+        return {"position": self.cloud.initial()}
 
     def advance(self, state: State, time: float, index: int, dt: float) -> Step:
         start = state["position"]
-        half = self.problem.domain.fold(start + dt / 2 * self.velocity(start, time))
-        moved = start + dt * self.velocity(half, time + dt / 2)
-        return checked_step(self.problem, {"position": moved}, dt, evaluations=2)
-
-    def velocity(self, position: np.ndarray, time: float) -> np.ndarray:
-        """Return -xi grad g at the particles, shape (m, D)."""
-        energy = self.problem.energy
-        couplings = energy.couple(wg.Particles(position))
-        return -self.problem.rate(time) * energy.gradient(position, couplings)
+        half = self.cloud.fold(start + dt / 2 * self.cloud.velocity(start, time))
+        moved = start + dt * self.cloud.velocity(half, time + dt / 2)
+        return self.cloud.checked_step({"position": moved}, dt, evaluations=2)
 
     def observe(self, state: State) -> Snapshot:
-        return Snapshot(wg.Particles(state["position"]))
+        return self.cloud.observe(state["position"])
 
 
 problem = wg.Problem(

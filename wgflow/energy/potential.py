@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from wgflow.communicator import ALONE, Communicator
+from wgflow.device import Device, is_on_card, on_host
 from wgflow.energy.term import Coupling, Term
 from wgflow.errors import InputError, check_number
 from wgflow.measure import Measure
@@ -24,6 +26,7 @@ class Potential(Term):
     """
 
     convex = True
+    _stiffness: np.ndarray | None = None
 
     def __init__(
         self,
@@ -46,11 +49,16 @@ class Potential(Term):
         if isinstance(stiffness, float | int):
             raise InputError(f"The stiffness is {stiffness}, but must be one number an axis.")
         factor = np.array([check_number("A stiffness", k, least=0) for k in stiffness])
+        return cls._with_stiffness(factor, factor, name)
+
+    @classmethod
+    def _with_stiffness(cls, stiffness: np.ndarray, factor: Any, name: str) -> "Potential":
+        """Return the quadratic potential whose `factor` is the stiffness where the points are."""
 
         def fitting(x: np.ndarray) -> np.ndarray:
             if x.shape[1] != len(factor):
                 raise InputError(
-                    f"The stiffness {factor.tolist()} has {len(factor)} entries, but the domain "
+                    f"The stiffness {stiffness.tolist()} has {len(factor)} entries, but the domain "
                     f"has {x.shape[1]} axes; give one number an axis."
                 )
             return x
@@ -60,11 +68,19 @@ class Potential(Term):
             lambda x: factor * fitting(x),
             name,
         )
-        term._description = {"kind": "Potential", "stiffness": factor.tolist()}
+        term._stiffness = stiffness
+        term._description = {"kind": "Potential", "stiffness": stiffness.tolist()}
         return term
 
-    def couple(self, measure: Measure) -> Coupling:
-        return np.asarray(measure.mass @ self._checked(measure.points, self._value, 1))
+    def on_device(self, device: Device) -> "Potential":
+        if self._stiffness is None:
+            # Functions of arrays work on those of a card, unless they mix them with others.
+            return self
+        return self._with_stiffness(self._stiffness, device.put(self._stiffness), self.name)
+
+    def couple(self, measure: Measure, communicator: Communicator = ALONE) -> Coupling:
+        values = on_host(self._checked(measure.points, self._value, 1))
+        return communicator.sum(np.asarray(measure.mass @ values))
 
     def value(self, coupling: Coupling) -> float:
         return float(coupling)
@@ -78,7 +94,17 @@ class Potential(Term):
     def _checked(
         self, points: np.ndarray, function: Callable[[np.ndarray], np.ndarray], axes: int
     ) -> np.ndarray:
-        values = np.asarray(function(points), dtype=float)
+        try:
+            found = function(points)
+            values = found if is_on_card(found) else np.asarray(found, dtype=float)
+        except TypeError as error:
+            if not is_on_card(points):
+                raise
+            raise InputError(
+                f"The functions of the term '{self.name}' cannot be applied to arrays on a "
+                f"graphics card ({error}); use NumPy's functions of their argument and numbers "
+                "only, or device=cpu."
+            ) from error
         expected = points.shape[:axes]
         if values.shape != expected:
             part = "value" if axes == 1 else "gradient"

@@ -5,13 +5,19 @@ from typing import Any
 
 import numpy as np
 
+from wgflow.communicator import ALONE, Communicator
 from wgflow.data import Data
+from wgflow.device import CPU, Device, on_host
 from wgflow.energy.term import Coupling, Term
-from wgflow.errors import InputError, check_number
-from wgflow.kernels import predict, velocity
+from wgflow.errors import InputError, check_choice, check_number
+from wgflow.kernels import Forward, forward, predict, velocity
 from wgflow.loss import Loss, as_loss
 from wgflow.measure import Measure
 from wgflow.neuron import Neuron
+
+PRECISIONS = {"single": np.float32, "double": np.float64}
+"""In which the sums over pairs of a particle and a sample may be taken."""
+_CACHES = ("inputs", "_summed_inputs", "_summed_weight", "_pass")
 
 
 class Risk(Term):
@@ -29,6 +35,12 @@ class Risk(Term):
     scale
         The factor s in f_rho = s int phi drho.
 
+    Attributes
+    ----------
+    precision
+        "double", or "single" where the sums over pairs of a particle and a sample are taken in
+        float32; what goes in and comes out is float64 in either case.
+
     Raises
     ------
     InputError
@@ -36,6 +48,9 @@ class Risk(Term):
     """
 
     convex = True
+    precision = "double"
+    _device: Device = CPU
+    _pass: tuple[np.ndarray, Forward] | None = None
 
     def __init__(
         self, data: Data, neuron: Neuron, loss: str = "half_squared", scale: float = 1.0
@@ -61,25 +76,82 @@ class Risk(Term):
         """Inputs of the inner product, shape (n, d) with the bias column if there is one."""
         return self.neuron.inputs(self.data.x)
 
+    @functools.cached_property
+    def _summed_inputs(self) -> np.ndarray:
+        return self._placed(self.inputs)
+
+    @functools.cached_property
+    def _summed_weight(self) -> np.ndarray | None:
+        return None if self.data.weight is None else self._placed(self.data.weight)
+
+    def _rounded(self, array: np.ndarray) -> np.ndarray:
+        """Return the array in the precision of sums over pairs."""
+        return array.astype(PRECISIONS[self.precision], copy=False)
+
+    def _placed(self, array: np.ndarray) -> np.ndarray:
+        """Return an array of the host in that precision, where the particles are."""
+        placed: np.ndarray = self._device.put(self._rounded(array))
+        return placed
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes without what is computed from them."""
+        return {name: value for name, value in self.__dict__.items() if name not in _CACHES}
+
+    def _copy(self) -> "Risk":
+        risk = object.__new__(Risk)
+        risk.__dict__.update(self.__getstate__())
+        return risk
+
     def on(self, data: Data) -> "Risk":
         """Return the risk on other data, a minibatch say."""
-        risk = object.__new__(Risk)
-        risk.__dict__.update(self.__dict__)
-        risk.__dict__.pop("inputs", None)
+        risk = self._copy()
         risk.data = data
+        return risk
+
+    def in_precision(self, precision: str) -> "Risk":
+        """Return the risk with its sums over pairs in "single" or "double" precision.
+
+        It is the risk itself where that is its precision, and a copy otherwise.
+
+        Raises
+        ------
+        InputError
+            Another precision.
+        """
+        check_choice("The precision of a risk", precision, PRECISIONS)
+        if precision == self.precision:
+            return self
+        risk = self._copy()
+        risk.precision = precision
+        return risk
+
+    def on_device(self, device: Device) -> "Risk":
+        if device is self._device:
+            return self
+        risk = self._copy()
+        risk._device = device
         return risk
 
     def predict(self, measure: Measure, x: np.ndarray) -> np.ndarray:
         """Return the predictions f_rho at other inputs x (n, d), shape (n, k)."""
-        outer, inner = self.neuron.split(measure.points)
-        summed = predict(
-            outer, inner, self.neuron.inputs(x), self.neuron.function, mass=measure.mass
-        )
-        return self.scale * summed.reshape(len(x), -1)
+        outer, inner = map(self._rounded, self.neuron.split(measure.points))
+        inputs, mass = self._placed(self.neuron.inputs(x)), self._placed(measure.mass)
+        summed = on_host(predict(outer, inner, inputs, self.neuron.function, mass=mass))
+        return self.scale * summed.reshape(len(x), -1).astype(float, copy=False)
 
-    def couple(self, measure: Measure) -> Coupling:
-        outer, inner = self.neuron.split(measure.points)
-        summed = predict(outer, inner, self.inputs, self.neuron.function, mass=measure.mass)
+    def couple(self, measure: Measure, communicator: Communicator = ALONE) -> Coupling:
+        self._pass = None  # Its memory is used again.
+        outer, inner = map(self._rounded, self.neuron.split(measure.points))
+        computed = forward(
+            outer,
+            inner,
+            self._summed_inputs,
+            self.neuron.function,
+            mass=self._placed(measure.mass),
+        )
+        if computed.keeps:
+            self._pass = measure.points.copy(), computed
+        summed = communicator.sum(on_host(computed.prediction).astype(float, copy=False))
         return self.scale * summed.reshape(self.data.count, -1)
 
     def residual(self, prediction: np.ndarray) -> np.ndarray:
@@ -107,13 +179,23 @@ class Risk(Term):
     ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
         """Return outer and inner weights, and the gradients in them."""
         outer, inner = self.neuron.split(points)
-        residual = self.scale * self.residual(coupling)
+        residual = self._placed(self.scale * self.residual(coupling))
         if not isinstance(self.neuron.outer, int):
             residual = residual[:, 0]
-        gradients = velocity(
-            outer, inner, self.inputs, residual, self.neuron.function, weight=self.data.weight
-        )
-        return outer, inner, gradients
+        # The last coupling most often was computed at the same points, which costs nothing to see.
+        if self._pass is not None and np.array_equal(self._pass[0], points):
+            gradients = self._pass[1].velocity(residual, self._summed_weight)
+        else:
+            gradients = velocity(
+                self._rounded(outer),
+                self._rounded(inner),
+                self._summed_inputs,
+                residual,
+                self.neuron.function,
+                weight=self._summed_weight,
+            )
+        d_outer, d_inner = (part.astype(float, copy=False) for part in gradients)
+        return outer, inner, (d_outer, d_inner)
 
     def describe(self) -> dict[str, Any]:
         return {

@@ -4,6 +4,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from wgflow.communicator import ALONE, Communicator
+from wgflow.device import Device
+from wgflow.errors import InputError
 from wgflow.measure import Measure
 
 Coupling = Any
@@ -38,8 +41,41 @@ class Term(Summand):
 
     convex: bool | None = False
 
-    def couple(self, measure: Measure) -> Coupling:
-        """Return what this term needs to know of the measure."""
+    def in_precision(self, precision: str) -> "Term":
+        """Return the term with its sums over pairs in "single" or "double" precision.
+
+        A term that has no such sums, or computes them in double precision only, is returned as it
+        is.
+        """
+        return self
+
+    def on_device(self, device: Device) -> "Term":
+        """Return the term for particles on a device.
+
+        Couplings are on the host in any case; points, first variations and gradients are where the
+        particles are.
+
+        Raises
+        ------
+        InputError
+            The term cannot be evaluated there.
+        """
+        if device.name == "cpu":
+            return self
+        raise InputError(
+            f"The term '{self.name}' cannot be evaluated on the device {device.name}; use "
+            "device=cpu."
+        )
+
+    def couple(self, measure: Measure, communicator: Communicator = ALONE) -> Coupling:
+        """Return what this term needs to know of the measure.
+
+        Parameters
+        ----------
+        communicator
+            The ranks over which the particles are spread; `measure` is this rank's share, whose
+            masses are those of the whole.
+        """
         raise TypeError(f"{type(self).__name__} does not say what it couples to.")
 
     def value(self, coupling: Coupling) -> float:

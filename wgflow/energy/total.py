@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from wgflow.communicator import ALONE, Communicator
+from wgflow.device import Device
 from wgflow.dissipation import face_dissipation
 from wgflow.energy.internal import Entropy, Internal
 from wgflow.energy.risk import Risk
@@ -73,9 +75,31 @@ class Energy:
         known = [term.convex for term in self.terms]
         return False if False in known else None if None in known else True
 
-    def couple(self, measure: Measure) -> Couplings:
-        """Return the coupling of every term."""
-        return {term.name: term.couple(measure) for term in self.terms}
+    def in_precision(self, precision: str) -> "Energy":
+        """Return the energy with all sums over pairs in "single" or "double" precision."""
+        return Energy(*(term.in_precision(precision) for term in self.terms), *self.internal)
+
+    def on_device(self, device: Device) -> "Energy":
+        """Return the energy for particles on a device.
+
+        Raises
+        ------
+        InputError
+            A term that cannot be evaluated there.
+        """
+        return Energy(*(term.on_device(device) for term in self.terms), *self.internal)
+
+    def couple(self, measure: Measure, communicator: Communicator = ALONE) -> Couplings:
+        """Return the coupling of every term.
+
+        Parameters
+        ----------
+        communicator
+            The ranks over which the particles are spread, each with its share as `measure`.
+        """
+        # A term of one's own need not know of ranks as long as there is one.
+        ranks = () if communicator.size == 1 else (communicator,)
+        return {term.name: term.couple(measure, *ranks) for term in self.terms}
 
     def values(self, measure: Measure, couplings: Couplings) -> dict[str, float]:
         """Return the value of every term; internal ones are NaN for particles."""
@@ -95,14 +119,14 @@ class Energy:
 
     def first_variation(self, points: np.ndarray, couplings: Couplings) -> np.ndarray:
         """Return the first variation g without internal energies, at points (m, D), shape (m,)."""
-        total = np.zeros(len(points))
+        total = np.zeros_like(points[:, 0])
         for term in self.terms:
             total += term.first_variation(points, couplings[term.name])
         return total
 
     def gradient(self, points: np.ndarray, couplings: Couplings) -> np.ndarray:
         """Return grad g at points (m, D), shape (m, D)."""
-        total = np.zeros(points.shape)
+        total = np.zeros_like(points)
         for term in self.terms:
             total += term.gradient(points, couplings[term.name])
         return total
