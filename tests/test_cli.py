@@ -130,7 +130,10 @@ REFUSED = {
     "unknown parameter": ([*RUN, "--param", "rigde=1"], ["rigde", "did you mean 'ridge'"]),
     "unknown setting": ([*RUN, "--set", "cuont=1"], ["cuont", "did you mean 'count'"]),
     "setting of another solver": (["run", "motorcycle", "--set", "shape=8"], ["shape", "count"]),
-    "the name of a solver": ([*RUN, "--set", "name=sgd"], ["name", "count, method, step"]),
+    "the name of a solver": (
+        [*RUN, "--set", "name=sgd"],
+        ["name", "count, courant, error_tolerance, method"],
+    ),
     "not an assignment": ([*RUN, "--set", "count"], ["count", "name=value"]),
     "given twice": ([*RUN, "--set", "count=1", "--set", "count=2"], ["count", "once"]),
     "parameter of the wrong type": ([*RUN, "--param", "ridge=abc"], ["abc", "a number"]),

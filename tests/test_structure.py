@@ -9,7 +9,9 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 FLOORS = [
     ("errors",),
-    ("noise", "kernels", "store"),
+    ("kernels", "store", "communicator"),
+    ("noise",),
+    ("device",),
     ("neuron", "domain", "data", "loss"),
     ("measure",),
     ("law", "dissipation", "convolution"),
@@ -25,8 +27,11 @@ FLOORS = [
     ("solvers",),
     ("case",),
     ("cases",),
+    ("recipe",),
     ("options", "results", "comparison"),
+    ("convergence",),
     ("plots",),
+    ("rate_plot", "study_command"),
     ("cli",),
     ("__main__",),
 ]
@@ -35,7 +40,8 @@ FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 
 def sources() -> list[pathlib.Path]:
     library = ROOT / "wgflow"
-    folders = [library, library / "kernels", library / "energy", ROOT / "solvers", ROOT / "cases"]
+    packages = [library / name for name in ("kernels", "energy", "convergence")]
+    folders = [library, *packages, ROOT / "solvers", ROOT / "cases"]
     return sorted(path for folder in folders for path in folder.glob("*.py"))
 
 
@@ -68,7 +74,7 @@ def test_imports_run_one_way() -> None:
         for other in imported(path):
             assert FLOOR[other] <= FLOOR[me], f"{path.name} imports {other} from above"
             if other != me:
-                within = me in ("kernels", "energy", "solvers")
+                within = me in ("kernels", "energy", "convergence", "solvers")
                 assert FLOOR[other] < FLOOR[me] or within, (path, other)
             checked += 1
     assert checked > 100

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         list_cases as list_cases,
     )
     from wgflow.comparison import Comparison as Comparison, compare as compare
+    from wgflow.convergence import Study as Study, study as study
     from wgflow.data import Data as Data, read_data as read_data
     from wgflow.domain import (
         Circle as Circle,
@@ -63,6 +64,7 @@ _HOMES = {
     "case": ("Case", "Check", "find_case", "get_case", "list_cases"),
     "optimality": ("Certificate", "certificate"),
     "comparison": ("Comparison", "compare"),
+    "convergence": ("Study", "study"),
     "data": ("Data", "read_data"),
     "domain": ("Circle", "Domain", "Interval", "WholeLine"),
     "energy": ("Energy", "Entropy", "Interaction", "Potential", "PowerEntropy", "Risk"),

@@ -16,6 +16,24 @@ from typing import Any, NoReturn
 
 EXIT_STATUS = {"finished": 0, "not_converged": 1, "diverged": 1, "interrupted": 130}
 BAD_INPUT = 2
+STUDY_OPTIONS = (
+    ("--vary", "NAME=VALUES", "a setting or parameter and its values, as in count=100,400,1600"),
+    ("--solver", "NAME", "particles, jko, finite-volume or sgd; by default the first of the case"),
+    ("--seeds", "COUNT", "runs at each value (default 8; 1 on a grid)"),
+    ("--reference", "WHAT", "solver, results file, successive, finest or mean (default: a grid)"),
+    ("--quantity", "NAME", "prediction, risk, energy, mean, variance or wasserstein"),
+    ("--at", "TIMES", "when errors are measured (default: at the horizon); runs end with the last"),
+    ("--data", "FILE", ".npz or .csv with x and y for the case's data"),
+    ("--workers", "COUNT", "processes side by side (default: one a core)"),
+    ("--executor", "KIND", "processes or mpi"),
+    ("--plot", "IMAGE", "draw the figure to .png, .pdf or .svg"),
+)
+STUDY_LISTS = (
+    ("--param", "a parameter of the case"),
+    ("--set", "a setting of the solver"),
+    ("--reference-set", "a setting of the reference, where it is a solver"),
+)
+FAILED = 1
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,6 +48,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     options = _parser().parse_args(arguments)
     # What follows imports the library, which takes longer than `--help` should.
+    from wgflow.communicator import launched  # noqa: PLC0415
+
+    # Under mpi4py.futures the program runs on one rank, and the others wait for its tasks.
+    alone = launched() == 1 or "mpi4py.futures" in sys.orig_argv
+    return _command(options) if alone else _on_ranks(options)
+
+
+def _on_ranks(options: argparse.Namespace) -> int:
+    """Run a command in one of several processes; the first one speaks for all."""
+    from wgflow.communicator import world  # noqa: PLC0415
+    from wgflow.errors import InputError  # noqa: PLC0415
+
+    try:
+        ranks = world()
+    except InputError as error:
+        print(f"wgflow: {error}", file=sys.stderr)
+        return BAD_INPUT
+    if options.command is not _run:
+        # Nothing to share: the first process does it, the others have nothing to do.
+        return _command(options) if ranks.leads else 0
+    if not ranks.leads:
+        options.quiet = True
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
+    try:
+        code = _command(options)
+        stopped = code == BAD_INPUT
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        code, stopped = FAILED, True
+    # What stopped one rank, a full disk say, would leave the others waiting for it for ever.
+    if stopped and not ranks.meets(seconds=5.0):
+        sys.stderr.flush()
+        ranks.abort(code)
+    return code
+
+
+def _command(options: argparse.Namespace) -> int:
+    """Run a command and return the exit code."""
     from wgflow.errors import InputError  # noqa: PLC0415
 
     try:
@@ -83,6 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--until", metavar="TIME", help="end at this time")
     run.add_argument("--save-every", metavar="TIME", help="store results at multiples of this time")
     run.add_argument("--threads", metavar="COUNT", help="threads for the kernels")
+    run.add_argument(
+        "--device", default="cpu", help="cpu, or cuda for particles on a graphics card"
+    )
     run.add_argument("--quiet", action="store_true", help="print nothing but errors")
     run.set_defaults(command=_run)
 
@@ -91,6 +150,17 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--plot", metavar="IMAGE", help="draw the figure to .png, .pdf or .svg")
     compare.add_argument("--force", action="store_true", help="overwrite an existing image")
     compare.set_defaults(command=_compare)
+
+    study = commands.add_parser("study", help="measure a rate of convergence")
+    study.add_argument("case", metavar="CASE", help="a named case, or a case file ending in .py")
+    for flag, metavar, text in STUDY_OPTIONS:
+        study.add_argument(flag, metavar=metavar, help=text, required=flag == "--vary")
+    for flag, text in STUDY_LISTS:
+        study.add_argument(flag, action="append", default=[], metavar="NAME=VALUE", help=text)
+    study.add_argument("-o", "--output", metavar="FILE", help="write all errors, .json or .csv")
+    study.add_argument("--force", action="store_true", help="overwrite existing files")
+    study.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    study.set_defaults(command=_study)
 
     plot = commands.add_parser("plot", help="draw one run")
     plot.add_argument("file", metavar="FILE")
@@ -197,35 +267,23 @@ def _print_rows(run: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from wgflow.case import ALIASES, case_from_file, find_case, settings_of  # noqa: PLC0415
+    from wgflow.communicator import world  # noqa: PLC0415
     from wgflow.loop import solve  # noqa: PLC0415
-    from wgflow.options import parse, parse_assignments  # noqa: PLC0415
+    from wgflow.options import chosen, parse  # noqa: PLC0415
     from wgflow.solver import Context  # noqa: PLC0415
-    from wgflow.solvers import solver_type  # noqa: PLC0415
 
-    is_file = options.case.endswith(".py")
-    case = case_from_file(options.case) if is_file else find_case(options.case)
-    kinds = {name: parameter.kind for name, parameter in case.parameters.items()}
-    kinds |= {alias: kinds[name] for alias, name in ALIASES.items() if name in kinds}
-    parameters = parse_assignments(options.param, kinds, "parameter", f"case {case.name}")
-    name = options.solver or next(iter(case.solvers))
-    kind = solver_type(name)
-    settings = parse_assignments(options.set, settings_of(kind), "setting", f"solver {name}")
-    solver = case.default_solver(name, **settings)
-    problem = case.problem(data=options.data, **parameters)
-    shape = getattr(solver, "shape", None)
-    if "shape" not in settings and shape and len(shape) != problem.domain.dimension:
-        # A parameter has changed the dimension: the shape of the case is for another one.
-        solver = dataclasses.replace(solver, shape=None)  # type: ignore[call-arg]
+    recipe, solver = chosen(options)
+    problem = recipe.problem()
     if options.until is not None:
         problem = problem.until(parse(options.until, float, "The time --until"))
     if options.save_every is not None:
         problem = problem.save_every(parse(options.save_every, float, "The time --save-every"))
     threads = options.threads and parse(options.threads, int, "The number of threads")
-    context = Context(threads=threads)
+    context = Context(threads=threads, communicator=world(), device=options.device)
     seed = parse(options.seed, int, "The seed")
-    output = options.output or f"{pathlib.Path(case.name).stem}-{name}.h5"
-    with _Progress(f"{case.name} by {name}", quiet=options.quiet) as progress:
+    case = str(problem.case)
+    output = options.output or f"{pathlib.Path(case).stem}-{solver.name}.h5"
+    with _Progress(f"{case} by {solver.name}", quiet=options.quiet) as progress:
         run = solve(
             problem,
             solver,
@@ -257,6 +315,28 @@ def _compare(options: argparse.Namespace) -> int:
     return 0
 
 
+def _study(options: argparse.Namespace) -> int:
+    from wgflow.study_command import study_of  # noqa: PLC0415
+
+    with _Progress(f"Study of {options.case}", quiet=options.quiet, unit=" runs") as progress:
+        study = study_of(options, lambda at: progress.show(at.done, at.runs))
+    if not options.quiet:
+        print(study)
+    if options.output:
+        study.save(options.output, replace=options.force)
+    # One that was interrupted may have nothing to draw yet.
+    image = options.plot if study.outcome != "interrupted" or study.complete.any() else None
+    if image:
+        from wgflow.plots import save_figure  # noqa: PLC0415
+        from wgflow.rate_plot import study_figure  # noqa: PLC0415
+
+        save_figure(study_figure(study), image, replace=options.force)
+    written = [name for name in (options.output, image) if name]
+    if written and not options.quiet:
+        print(f"Wrote {' and '.join(written)}")
+    return EXIT_STATUS[study.outcome]
+
+
 def _plot(options: argparse.Namespace) -> int:
     from wgflow.plots import run_figure, save_figure  # noqa: PLC0415
     from wgflow.results import load  # noqa: PLC0415
@@ -274,6 +354,7 @@ class _Progress:
 
     title: str
     quiet: bool
+    unit: str = " steps"
     stop: bool = False
     _bar: Any = None
     _previous: dict[int, Any] = dataclasses.field(default_factory=dict)
@@ -295,16 +376,18 @@ class _Progress:
         self.stop = True
 
     def __call__(self, progress: Any) -> bool:
+        return self.show(progress.step, progress.steps)
+
+    def show(self, done: int, total: int) -> bool:
+        """Show how much is done, and return whether a signal asks to stop."""
         if not self.quiet:
             if self._bar is None:
                 from tqdm import tqdm  # noqa: PLC0415
 
-                self._bar = tqdm(
-                    total=progress.steps, desc=self.title, unit=" steps", mininterval=0.2
-                )
+                self._bar = tqdm(total=total, desc=self.title, unit=self.unit, mininterval=0.2)
                 self._bar.set_postfix_str("compiling kernels on first use")
-            elif progress.step == 1:
+            elif done > 0 and self._bar.n == 0:
                 self._bar.set_postfix_str("")
-            self._bar.total = progress.steps
-            self._bar.update(progress.step - self._bar.n)
+            self._bar.total = total
+            self._bar.update(done - self._bar.n)
         return self.stop

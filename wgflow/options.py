@@ -1,12 +1,18 @@
-"""Typed values from the text of `--param name=value` and `--set name=value`."""
+"""What options mean: typed values, and the case and the solver that they choose."""
 
+import argparse
 import contextlib
+import dataclasses
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from wgflow.case import ALIASES, settings_of
 from wgflow.errors import InputError, unknown
+from wgflow.recipe import Recipe
+from wgflow.solver import Solver
+from wgflow.solvers import solver_type
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
@@ -71,3 +77,29 @@ def parse(text: str, kind: Any, what: str) -> Any:
             wanted = "a whole number" if kind is int else "a number"
             raise InputError(f"{what} is '{text}', but must be {wanted}.") from None
     return text
+
+
+def chosen(options: argparse.Namespace) -> tuple[Recipe, Solver]:
+    """Return the problem and the solver of the options case, param, data, solver and set.
+
+    Raises
+    ------
+    InputError
+        An unknown name, or a value of another type or out of range.
+    """
+    named = Recipe(case=options.case)
+    case = named.held_case()
+    assert case is not None
+    kinds = {name: parameter.kind for name, parameter in case.parameters.items()}
+    kinds |= {alias: kinds[name] for alias, name in ALIASES.items() if name in kinds}
+    parameters = parse_assignments(options.param, kinds, "parameter", f"case {case.name}")
+    recipe = dataclasses.replace(named, parameters=parameters, data=options.data)
+    name = options.solver or next(iter(case.solvers))
+    allowed = settings_of(solver_type(name))
+    settings = parse_assignments(options.set, allowed, "setting", f"solver {name}")
+    solver = case.default_solver(name, **settings)
+    shape = getattr(solver, "shape", None)
+    if "shape" not in settings and shape and len(shape) != recipe.problem().domain.dimension:
+        # A parameter has changed the dimension: the shape of the case is for another one.
+        solver = dataclasses.replace(solver, shape=None)  # type: ignore[call-arg]
+    return recipe, solver

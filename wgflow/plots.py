@@ -105,16 +105,22 @@ def save_figure(figure: Figure, path: str | pathlib.Path, *, replace: bool = Fal
         The file exists (unless `replace`), its ending is another, or it cannot be written.
     """
     path = pathlib.Path(path)
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise FileError(
-            f"The figure '{path}' ends in '{path.suffix}', but must end in .png, .pdf or .svg."
-        )
-    store.check_writable(path, replace)
+    check_image(path, replace=replace)
     try:
         with store.renamed(path) as temporary:
             figure.savefig(temporary, dpi=150, format=path.suffix[1:].lower())
     except OSError as error:
         raise FileError(f"The figure '{path}' cannot be written: {error.strerror}.") from error
+
+
+def check_image(path: str | pathlib.Path, *, replace: bool = False) -> None:
+    """Raise FileError unless a figure can be written to this file."""
+    path = pathlib.Path(path)
+    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise FileError(
+            f"The figure '{path}' ends in '{path.suffix}', but must end in .png, .pdf or .svg."
+        )
+    store.check_writable(path, replace)
 
 
 def _colour(index: int) -> str:

@@ -1,0 +1,85 @@
+"""The study that the options of `wgflow study` describe."""
+
+import argparse
+import dataclasses
+import typing
+from typing import Any
+
+from wgflow.case import settings_of
+from wgflow.convergence.rate_study import Callback, study
+from wgflow.convergence.rates import Study, check_name
+from wgflow.convergence.reference import named_solver
+from wgflow.errors import InputError, unknown
+from wgflow.options import chosen, parse, parse_assignments
+from wgflow.plots import check_image
+from wgflow.recipe import Recipe
+from wgflow.solver import Solver
+from wgflow.solvers import SOLVERS
+
+
+def study_of(options: argparse.Namespace, progress: Callback) -> Study:
+    """Run the study.
+
+    Raises
+    ------
+    InputError
+        Something given is unknown or out of range, or a file exists already; nothing is run then.
+    """
+    if options.output:
+        check_name(options.output, replace=options.force)
+    if options.plot:
+        check_image(options.plot, replace=options.force)
+    recipe, solver = chosen(options)
+    times = options.at and [parse(t.strip(), float, "A time") for t in options.at.split(",")]
+    return study(
+        recipe,
+        solver,
+        _values(options.vary, recipe, solver),
+        seeds=options.seeds and parse(options.seeds, int, "The number of seeds"),
+        reference=_reference(options, recipe),
+        quantity=options.quantity,
+        times=times,
+        workers=options.workers and parse(options.workers, int, "The number of workers"),
+        executor=options.executor,
+        progress=progress,
+    )
+
+
+def _values(text: str, recipe: Recipe, solver: Solver) -> dict[str, list[Any]]:
+    """Return the values of `name=value,value`; entries of a shape are joined by x."""
+    name, equals, values = text.partition("=")
+    name = name.strip()
+    if not equals or not values.strip():
+        raise InputError(f"What is varied is '{text}', but must be of the form name=value,value.")
+    case = recipe.held_case()
+    kinds = settings_of(type(solver))
+    if case is not None:
+        kinds = {key: parameter.kind for key, parameter in case.parameters.items()} | kinds
+    kind = kinds.get(name)
+    if kind is None:
+        raise unknown("setting", name, kinds, of=f"solver {solver.name} and case {recipe.case}")
+    return {
+        name: [_one(part.strip(), kind, f"The value of '{name}'") for part in values.split(",")]
+    }
+
+
+def _one(text: str, kind: Any, what: str) -> Any:
+    shape = any(typing.get_origin(part) is tuple for part in typing.get_args(kind))
+    if not shape or "x" in text:
+        return parse(text.replace("x", ",") if shape else text, kind, what)
+    return parse(text, int, what)
+
+
+def _reference(options: argparse.Namespace, recipe: Recipe) -> Any:
+    name, texts = options.reference, options.reference_set
+    if not texts:
+        return name
+    if name not in SOLVERS:
+        raise InputError(
+            f"Settings of the reference need --reference with the name of a solver "
+            f"({', '.join(SOLVERS)}), but it is {name or 'left out'}."
+        )
+    settings = parse_assignments(
+        texts, settings_of(SOLVERS[name]), "setting", f"the reference {name}"
+    )
+    return dataclasses.replace(named_solver(name, recipe), **settings)
