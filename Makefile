@@ -4,13 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 METADATA := setup.cfg pyproject.toml
 
-.PHONY: demo test verify lint docs bench agreement work-precision clean help
+.PHONY: demo test verify lint docs bench agreement work-precision convergence clean help
 
 help:
 	@echo "make demo    run particles, JKO and SGD on the motorcycle data, compare and draw"
 	@echo "make test    the test suite          make verify  the slow tests as well"
 	@echo "make lint    ruff and mypy           make docs    the documentation, in docs/_build"
-	@echo "make bench   benchmarks              make clean   remove what the other targets made"
+	@echo "make bench   benchmarks, minutes     make clean   remove what the other targets made"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python 3.11 or newer with its venv module is needed; on Debian: apt install python3-venv"; exit 1; }
@@ -26,6 +26,10 @@ $(VENV)/.dev: $(METADATA) | $(BIN)/python
 
 $(VENV)/.docs: $(METADATA) | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[docs]
+	@touch $@ $(VENV)/.user
+
+$(VENV)/.bench: $(METADATA) | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .[bench,mpi]
 	@touch $@ $(VENV)/.user
 
 RESULTS := results/particles.h5 results/jko.h5 results/sgd.h5
@@ -52,8 +56,9 @@ lint: $(VENV)/.dev
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
-bench: $(VENV)/.dev
-	$(BIN)/python benchmarks/velocity.py
+# Against NumPy, PyTorch and KeOps, for the page of benchmarks; then the grid solvers.
+bench: $(VENV)/.bench
+	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/grid.py
 
 # The table and the figure of the page on methods.
@@ -62,6 +67,10 @@ agreement: $(VENV)/.dev
 
 work-precision: $(VENV)/.dev
 	$(BIN)/python benchmarks/work_precision.py
+
+# The tables and the figure of the page on rates of convergence.
+convergence: $(VENV)/.dev
+	$(BIN)/python benchmarks/convergence.py
 
 clean:
 	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,8 @@
 """What the pages take from the code, so that it is written once.
 
 The directive `command` runs a `wgflow` command and shows what it prints, `settings` tabulates the
-settings of a solver, `risks` sets measured risks beside the references of the case `motorcycle`.
+settings of a solver, `risks` sets measured risks beside the references of the case `motorcycle`,
+`measured` shows a table of the file that `make bench` writes.
 Docstrings are written for the terminal; `typeset` makes reStructuredText of them.
 """
 
@@ -9,7 +10,9 @@ import contextlib
 import dataclasses
 import inspect
 import io
+import json
 import os
+import pathlib
 import re
 from typing import Any
 
@@ -96,6 +99,40 @@ class Risks(_Table):
         return self.table(rows)
 
 
+MEASURED = pathlib.Path(__file__).parent / "tables" / "benchmarks.json"
+
+
+class Measured(_Table):
+    """A table of the benchmarks, or `machine`, on which they ran, or `targets` and the verdicts."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        name = self.arguments[0]
+        held = json.loads(MEASURED.read_text())
+        if name == "machine":
+            return self.table([["", ""], *([k, _cell(v)] for k, v in held["machine"].items())])
+        if name == "targets":
+            return self.table(
+                [["quantity", "found", "target", ""], *map(_verdict, held["targets"])]
+            )
+        table = held["tables"][name]
+        return self.table([table["header"], *([_cell(v) for v in row] for row in table["rows"])])
+
+
+def _verdict(target: dict[str, Any]) -> list[str]:
+    bound = f"at {'least' if target['at_least'] else 'most'} {_cell(target['bound'])}"
+    verdict = "met" if target["met"] else "**missed**"
+    return [target["quantity"], _cell(target["found"]), bound, verdict]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return re.sub(r"([|*])", r"\\\1", value) if isinstance(value, str) else f"{value:g}"
+
+
 def typeset(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     """Show indented formulas as they are, and take | and * outside code for what they are."""
     if what == "property":  # Napoleon would take what stands before a colon for a type.
@@ -122,4 +159,5 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_directive("command", Command)
     app.add_directive("settings", Settings)
     app.add_directive("risks", Risks)
+    app.add_directive("measured", Measured)
     return {"parallel_read_safe": False}
