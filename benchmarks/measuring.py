@@ -14,6 +14,10 @@ SHORT_GAP = 0.05
 """The same where wgflow is alone, which holds BLAS at one thread."""
 
 
+WAKING = 0.1
+"""Seconds of calls before the one that is timed."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Competitor:
     """A function to be timed, and what holds its threads while it runs."""
@@ -33,13 +37,21 @@ class Timing:
 def interleaved(
     competitors: Mapping[str, Competitor], rounds: int, gap: float = GAP
 ) -> dict[str, Timing]:
-    """Time all competitors in turn, `rounds` times after a first one that is discarded."""
+    """Time all competitors in turn, `rounds` times after a first one that is discarded.
+
+    The threads of all of them sleep in the gaps, and where cores sleep as well the system may wake
+    two threads on one core and part them only tens of milliseconds later. A run, which makes one
+    step after another, meets that once; so calls are made for a while before one is timed.
+    """
     wall: dict[str, list[float]] = {name: [] for name in competitors}
     cores: dict[str, list[float]] = {name: [] for name in competitors}
     for turn in range(rounds + 1):
         for name, competitor in competitors.items():
             with competitor.held():
                 time.sleep(gap)
+                until = time.perf_counter() + WAKING
+                while turn and time.perf_counter() < until:
+                    competitor.run()
                 processor, start = time.process_time(), time.perf_counter()
                 competitor.run()
                 spent = time.perf_counter() - start
