@@ -35,7 +35,10 @@ class Timing:
 
 
 def interleaved(
-    competitors: Mapping[str, Competitor], rounds: int, gap: float = GAP
+    competitors: Mapping[str, Competitor],
+    rounds: int,
+    gap: float = GAP,
+    waking: float = WAKING,
 ) -> dict[str, Timing]:
     """Time all competitors in turn, `rounds` times after a first one that is discarded.
 
@@ -49,7 +52,7 @@ def interleaved(
         for name, competitor in competitors.items():
             with competitor.held():
                 time.sleep(gap)
-                until = time.perf_counter() + WAKING
+                until = time.perf_counter() + waking
                 while turn and time.perf_counter() < until:
                     competitor.run()
                 processor, start = time.process_time(), time.perf_counter()

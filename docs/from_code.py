@@ -146,10 +146,13 @@ def typeset(app: Any, what: str, name: str, thing: Any, options: Any, lines: lis
             made += ["::", ""]
         elif line and not indented:
             in_formula = False
-        parts = line.split("`")
+        # The mark of a list at the beginning of a line stays one.
+        mark = re.match(r"\s*\* ", line)
+        start = mark.group() if mark else ""
+        parts = line.removeprefix(start).split("`")
         if not in_formula:
             parts[::2] = [re.sub(r"([|*])", r"\\\1", part) for part in parts[::2]]
-        made.append("`".join(parts))
+        made.append(start + "`".join(parts))
     lines[:] = made
 
 

@@ -53,7 +53,7 @@ class Cloud:
             )
         self.problem, self.count, self.seed = problem, count, seed
         self.communicator = communicator
-        self.device = device
+        self.device, self.precision = device, precision
         self.energy = problem.energy.in_precision(precision).on_device(device)
         self.share = communicator.share(count)
         self.mass = np.full(self.share.stop - self.share.start, 1.0 / count)

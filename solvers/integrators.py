@@ -13,7 +13,10 @@ from wgflow.solver import State
 from wgflow.solvers.cloud import Cloud
 
 REFRESHED = 8
-"""Steps between two estimates of the spectral radius."""
+"""The most steps between two estimates of the spectral radius."""
+TRAVELLED = 1.0
+"""The sum of xi dt times the radius between two estimates, at most: particles that move in a time
+of order 1 / radius change it."""
 FIRST_ITERATIONS = 12
 """Power iterations before the first step."""
 
@@ -133,7 +136,9 @@ def spectral_radius(
     The last direction, and the radius
     """
     size = max(1.0, cloud.root_mean_square(position))
-    offset = np.sqrt(np.finfo(float).eps) * size
+    # The square root of the unit of rounding of the sums.
+    single = cloud.precision == "single"
+    offset = np.sqrt(np.finfo(np.float32 if single else np.float64).eps) * size
     base, radius = cloud.gradient(position), 0.0
     for _ in range(iterations):
         change = (cloud.gradient(position + offset * direction) - base) / offset

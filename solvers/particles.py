@@ -10,7 +10,13 @@ from wgflow.noise import Stream
 from wgflow.problem import Problem
 from wgflow.solver import Context, Scheme, Snapshot, Solver, State, Step, check_no_powers
 from wgflow.solvers.cloud import PRECISIONS, Cloud
-from wgflow.solvers.integrators import FIRST_ITERATIONS, METHODS, REFRESHED, spectral_radius
+from wgflow.solvers.integrators import (
+    FIRST_ITERATIONS,
+    METHODS,
+    REFRESHED,
+    TRAVELLED,
+    spectral_radius,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +46,9 @@ class ParticleFlow(Solver):
     courant
         If given, steps of the other methods are halved and doubled so that xi dt times the
         spectral radius of the velocity's Jacobian is no more. Explicit methods are stable below
-        2; 0.5 is usual. The radius comes from a power iteration at every eighth step, and depends
-        on the past of the path only, so that noise stays unbiased.
+        2; 0.5 is usual. The radius comes from a power iteration that goes on at every eighth step,
+        and sooner where steps are long for it; it depends on the past of the path only, so that
+        noise stays unbiased.
     precision
         "double", or "single" for sums over pairs in float32; positions stay float64.
 
@@ -131,7 +138,7 @@ class ParticleScheme(Scheme):
 
     Its state is `position`, shape (s, D), this rank's share; for an embedded pair also `slope`,
     the velocity there; for a courant number also `direction` (s, D) and `radius`, those of the
-    power iteration.
+    power iteration, and `since`, the steps and the sum of xi dt radius after the last one.
     """
 
     def __init__(
@@ -157,7 +164,11 @@ class ParticleScheme(Scheme):
             direction, radius = spectral_radius(
                 cloud, state["position"], direction, FIRST_ITERATIONS
             )
-            state |= {"direction": direction, "radius": np.array(radius)}
+            state |= {
+                "direction": direction,
+                "radius": np.array(radius),
+                "since": np.zeros(2),
+            }
         return state
 
     def advance(self, state: State, time: float, index: int, dt: float) -> Step:
@@ -165,13 +176,17 @@ class ParticleScheme(Scheme):
         rates = [self.cloud.problem.rate(time), self.cloud.problem.rate(time + dt)]
         error, evaluations = None, 0
         if self.courant is not None:
-            if index % REFRESHED == 0 and index > 0:
+            since, travelled = state["since"]
+            if since >= REFRESHED or travelled >= TRAVELLED:
                 direction, radius = spectral_radius(
                     self.cloud, state["position"], state["direction"], 1
                 )
                 state = {**state, "direction": direction, "radius": np.array(radius)}
+                since = travelled = 0.0
                 evaluations += 2
-            error = dt * max(rates) * float(state["radius"]) / self.courant
+            number = dt * max(rates) * float(state["radius"])
+            state = {**state, "since": np.array([since + 1, travelled + number])}
+            error = number / self.courant
             error = error if np.isfinite(error) else np.inf
             if error > 1:
                 # Known before any noise is drawn: a rejected step does not bias what follows.

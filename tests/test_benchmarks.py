@@ -69,7 +69,7 @@ def test_all_take_turns_and_the_first_turn_does_not_count(scripts: dict[str, Mod
     entrants = {
         name: measuring.Competitor(lambda name=name: calls.append(name)) for name in ("a", "b")
     }
-    timing = measuring.interleaved(entrants, rounds=2, gap=0.0)
+    timing = measuring.interleaved(entrants, rounds=2, gap=0.0, waking=0.0)
     assert calls == ["a", "b"] * 3
     assert set(timing) == {"a", "b"}
 

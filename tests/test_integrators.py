@@ -174,3 +174,15 @@ def test_refusals() -> None:
     for settings in ({"courant": 3}, {"error_tolerance": 0}, {"precision": "half"}):
         with pytest.raises(wg.InputError, match="must be"):
             wg.ParticleFlow(**settings)
+
+
+@pytest.mark.parametrize("method", ["euler", "heun"])
+def test_long_steps_are_stable_where_particles_meet_and_the_force_grows_stiff(method: str) -> None:
+    """A cloud that collapses under a Gaussian attraction: the radius grows four times in time 1."""
+    plane = wg.Domain(wg.WholeLine(), wg.WholeLine())
+    start = wg.Gaussian((0.0, 0.0), 1.0)
+    energy = wg.Interaction.gaussian(-20.0, 1.0)
+    problem = wg.Problem(energy, plane, start, 1.0, save_times=(0, 1))
+    lowest = wg.solve(problem, wg.ParticleFlow(5e-3, 200, method)).energy["total"][-1]
+    long = wg.solve(problem, wg.ParticleFlow(0.2, 200, method, courant=1.5))
+    assert abs(long.energy["total"][-1] - lowest) < 0.02 * abs(lowest)

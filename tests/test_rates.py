@@ -138,11 +138,11 @@ def test_the_figure_shows_errors_fit_and_expected_slope() -> None:
         "t = 1, slope -0.50 \N{PLUS-MINUS SIGN} 0.00",
         "t = 1, incomplete",
         "slope -0.5",
-        "error of the reference, at most",
+        "error of the reference, estimated",
     }
     places, heights = shown["slope -0.5"].get_data()
     assert places.tolist() == [4, 64] and heights[0] / heights[1] == pytest.approx(4)
     far = made_up(error, value, **{**held, "reference_error": np.array([1e-3])})
-    assert "error of the reference, at most" not in lines(study_figure(far))
+    assert "error of the reference, estimated" not in lines(study_figure(far))
     with pytest.raises(wg.InputError, match="nothing to draw"):
         study_figure(made_up(np.full((2, 1, 1), np.nan), np.array([1.0, 2.0])))

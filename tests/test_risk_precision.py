@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -144,4 +145,35 @@ def test_predictions_are_summed_over_ranks(precision: str) -> None:
     tolerance = 1e-14 if precision == "double" else 1e-6
     np.testing.assert_allclose(
         risk.couple(one, Half(others)), expected, rtol=0, atol=tolerance * np.abs(expected).max()
+    )
+
+
+def test_two_threads_may_use_one_risk_at_once() -> None:
+    """Each gets the gradient of its own particles, though the activations kept are the other's."""
+    generator = np.random.default_rng(0)
+    data = wg.Data(generator.standard_normal((200, 16)), generator.standard_normal(200))
+    risk = wg.Risk(data, wg.Neuron("tanh"))
+    clouds = [wg.Particles(generator.standard_normal((150, 17))) for _ in range(2)]
+
+    def gradient(cloud: wg.Particles) -> np.ndarray:
+        return risk.gradient(cloud.points, risk.couple(cloud))
+
+    alone = [gradient(cloud) for cloud in clouds]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(gradient, clouds * 50))
+    for number, result in enumerate(found):
+        np.testing.assert_allclose(result, alone[number % 2], rtol=1e-9, atol=1e-12)
+
+
+def test_what_is_kept_does_not_change_with_the_array_of_the_caller() -> None:
+    generator = np.random.default_rng(1)
+    data = wg.Data(generator.standard_normal((600, 2)), generator.standard_normal(600))
+    risk = wg.Risk(data, wg.Neuron("relu", outer="fixed"))
+    points = generator.standard_normal((900, 2))
+    before = points.copy()
+    coupling = risk.couple(wg.Particles(points))
+    points += 0.3
+    fresh = wg.Risk(data, wg.Neuron("relu", outer="fixed"))
+    np.testing.assert_allclose(
+        risk.gradient(before, coupling), fresh.gradient(before, coupling), rtol=1e-10
     )

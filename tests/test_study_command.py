@@ -86,6 +86,12 @@ REFUSED = {
     "unknown setting": ([*QUICK, "--vary", "cuont=1,2"], ["cuont", "did you mean 'count'"]),
     "unknown parameter": ([*VARY, "--param", "rigde=1"], ["rigde", "ridge"]),
     "value of the wrong type": ([*QUICK, "--vary", "count=1,x"], ["'x'", "whole number"]),
+    "two settings": ([*VARY, "--vary", "step=0.1,0.2"], ["varies one setting", "count, step"]),
+    "varied and set": ([*VARY, "--set", "count=3"], ["'count' is varied and set"]),
+    "a setting of another solver": (
+        ["study", "tanh-network", "--vary", "count=20,40"],
+        ["a setting of particles", "--solver particles"],
+    ),
     "one value": ([*QUICK, "--vary", "count=5"], ["at least two"]),
     "seeds": ([*VARY, "--seeds", "some"], ["'some'", "whole number"]),
     "times": ([*VARY, "--at", "1,zwei"], ["'zwei'", "a number"]),

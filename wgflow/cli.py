@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 the run diverged or did not converge; 2 bad input; 130 int
 
 import argparse
 import dataclasses
+import io
 import os
 import pathlib
 import signal
@@ -68,9 +69,10 @@ def _on_ranks(options: argparse.Namespace) -> int:
     if options.command is not _run:
         # Nothing to share: the first process does it, the others have nothing to do.
         return _command(options) if ranks.leads else 0
+    screen, said = sys.stderr, io.StringIO()
     if not ranks.leads:
         options.quiet = True
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (until the process ends)
+        sys.stderr = said
     try:
         code = _command(options)
         stopped = code == BAD_INPUT
@@ -79,7 +81,8 @@ def _on_ranks(options: argparse.Namespace) -> int:
         code, stopped = FAILED, True
     # What stopped one rank, a full disk say, would leave the others waiting for it for ever.
     if stopped and not ranks.meets(seconds=5.0):
-        sys.stderr.flush()
+        if not ranks.leads:  # What all ranks have to say is said by the first.
+            print(f"In process {ranks.rank}: {said.getvalue()}", file=screen, flush=True)
         ranks.abort(code)
     return code
 
@@ -154,7 +157,9 @@ def _parser() -> argparse.ArgumentParser:
     study = commands.add_parser("study", help="measure a rate of convergence")
     study.add_argument("case", metavar="CASE", help="a named case, or a case file ending in .py")
     for flag, metavar, text in STUDY_OPTIONS:
-        study.add_argument(flag, metavar=metavar, help=text, required=flag == "--vary")
+        varied = flag == "--vary"
+        action = "append" if varied else "store"
+        study.add_argument(flag, metavar=metavar, help=text, required=varied, action=action)
     for flag, text in STUDY_LISTS:
         study.add_argument(flag, action="append", default=[], metavar="NAME=VALUE", help=text)
     study.add_argument("-o", "--output", metavar="FILE", help="write all errors, .json or .csv")

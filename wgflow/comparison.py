@@ -13,10 +13,19 @@ from wgflow.transport import marginal_wasserstein, wasserstein
 
 SHOWN = (
     *("method", "time_order", "formula", "regularisation"),
-    *("count", "width", "shape", "step", "error_tolerance", "batch"),
+    *("count", "width", "shape", "step", "error_tolerance", "courant", "batch", "momentum"),
+    *("precision", "noise", "fresh"),
 )
 """Settings that tell runs apart, in the order in which they are shown."""
-USUAL = {"time_order": 1, "formula": "extrapolation", "regularisation": 2.0}
+USUAL = {
+    "time_order": 1,
+    "formula": "extrapolation",
+    "regularisation": 2.0,
+    "momentum": 0.0,
+    "precision": "double",
+    "noise": True,
+    "fresh": False,
+}
 """Settings that are not shown at these values."""
 
 

@@ -93,7 +93,7 @@ def _errors(panel: Axes, study: Study, t: int) -> None:
         panel.plot(ends, _line(study, t, study.slope[t], ends), color=colour, lw=1.5)
     own = study.reference_error[t]
     if FAR * own > size[shown].min(initial=np.inf):
-        name = "error of the reference, at most" if t == len(study.time) - 1 else None
+        name = "error of the reference, estimated" if t == len(study.time) - 1 else None
         panel.axhline(own, color=colour, lw=1, ls=":", label=name)
 
 

@@ -25,7 +25,10 @@ State = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """Where a run computes; never part of its results, which have the same bits anywhere.
+    """Where a run computes; never part of its results.
+
+    They have the same bits for any number of threads, and agree to rounding between numbers of
+    ranks, and between the processor and a card.
 
     Parameters
     ----------

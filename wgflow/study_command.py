@@ -5,7 +5,7 @@ import dataclasses
 import typing
 from typing import Any
 
-from wgflow.case import settings_of
+from wgflow.case import ALIASES, settings_of
 from wgflow.convergence.rate_study import Callback, study
 from wgflow.convergence.rates import Study, check_name
 from wgflow.convergence.reference import named_solver
@@ -34,7 +34,7 @@ def study_of(options: argparse.Namespace, progress: Callback) -> Study:
     return study(
         recipe,
         solver,
-        _values(options.vary, recipe, solver),
+        _values(_varied(options), recipe, solver),
         seeds=options.seeds and parse(options.seeds, int, "The number of seeds"),
         reference=_reference(options, recipe),
         quantity=options.quantity,
@@ -43,6 +43,21 @@ def study_of(options: argparse.Namespace, progress: Callback) -> Study:
         executor=options.executor,
         progress=progress,
     )
+
+
+def _varied(options: argparse.Namespace) -> str:
+    """Return the one text of --vary, which names nothing that is set as well."""
+    texts: list[str] = options.vary
+    names = [text.partition("=")[0].strip() for text in texts]
+    if len(texts) > 1:
+        raise InputError(
+            f"A study varies one setting, but there are {len(texts)} ({', '.join(names)}); leave one "
+            "--vary."
+        )
+    given = [text.partition("=")[0].strip() for text in (*options.set, *options.param)]
+    if names[0] in given:
+        raise InputError(f"'{names[0]}' is varied and set; leave out one of the two.")
+    return texts[0]
 
 
 def _values(text: str, recipe: Recipe, solver: Solver) -> dict[str, list[Any]]:
@@ -55,8 +70,15 @@ def _values(text: str, recipe: Recipe, solver: Solver) -> dict[str, list[Any]]:
     kinds = settings_of(type(solver))
     if case is not None:
         kinds = {key: parameter.kind for key, parameter in case.parameters.items()} | kinds
+        kinds |= {alias: kinds[held] for alias, held in ALIASES.items() if held in kinds}
     kind = kinds.get(name)
     if kind is None:
+        other = [key for key, solver_kind in SOLVERS.items() if name in settings_of(solver_kind)]
+        if other:
+            raise InputError(
+                f"'{name}' is a setting of {' and '.join(other)}, but the solver is "
+                f"{solver.name}; add --solver {other[0]}."
+            )
         raise unknown("setting", name, kinds, of=f"solver {solver.name} and case {recipe.case}")
     return {
         name: [_one(part.strip(), kind, f"The value of '{name}'") for part in values.split(",")]

@@ -19,7 +19,7 @@ from wgflow.convergence.quantities import (
     length,
     observe,
 )
-from wgflow.convergence.rates import NOT_RUN, Study
+from wgflow.convergence.rates import FINEST, NOT_RUN, SUCCESSIVE, Study
 from wgflow.convergence.reference import (
     Reference,
     find_reference,
@@ -145,6 +145,11 @@ def study(
     expected = [expected_rate(name, point, moments) for point in points][-1]
     yardstick = find_reference(reference, recipe, base, name, points[-1].solver)
 
+    if yardstick.words in (SUCCESSIVE, FINEST) and len(points) < 3:
+        raise InputError(
+            f"Errors against {yardstick.words} need at least three values of '{name}', but "
+            f"{len(points)} were given; give one more, or another reference."
+        )
     plan = _Plan(name, points, numbers, yardstick, moments, quantity)
     tasks = plan.tasks()
     tell = progress or (lambda _: None)

@@ -17,6 +17,9 @@ from wgflow.errors import FileError
 FORMAT = "wgflow-study-1"
 NOT_RUN = "not run"
 """The status of a run that a request to stop left out."""
+SUCCESSIVE = "the next finer value with the same seed"
+FINEST = "the finest value with the same seed"
+"""References that bend the line, in words."""
 CLEAR = 3.0
 """An error this many times that of the reference is taken for one of the solver alone."""
 
@@ -280,6 +283,17 @@ def beware(study: Study) -> list[str]:
     """Return a sentence for everything that speaks against the slope."""
     notes = []
     kept = study.complete
+    ratios = study.value[1:] / study.value[:-1]
+    if study.reference == SUCCESSIVE and np.ptp(ratios) > 0.01 * np.abs(ratios).max():
+        notes.append(
+            f"Beware: the values of {study.setting} are no geometric sequence, and differences of "
+            "neighbours then do not have the slope of the error; take values with one ratio."
+        )
+    if study.reference == FINEST:
+        notes.append(
+            "Beware: the finest value has an error itself, which makes the line steeper; take a "
+            "reference that is finer, or successive values with one ratio."
+        )
     for t, time in enumerate(study.time):
         own = study.reference_error[t]
         least = study.root_mean_square[kept, t].min(initial=np.inf)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from wgflow.convergence.rates import FINEST, SUCCESSIVE
 from wgflow.convergence.variation import SAMPLING
 from wgflow.errors import InputError
 from wgflow.measure import GridMeasure, Measure
@@ -19,8 +20,8 @@ from wgflow.solvers import SOLVERS, solver_type
 from wgflow.solvers.finite_volume import FiniteVolume
 
 OWN = {
-    "successive": "the next finer value with the same seed",
-    "finest": "the finest value with the same seed",
+    "successive": SUCCESSIVE,
+    "finest": FINEST,
     "mean": "the mean over the seeds at the finest value",
 }
 """References that a study takes from its own runs, in words."""

@@ -265,9 +265,10 @@ class Interaction(Term):
             Cells of unequal width in more than one dimension, or a kernel that is not integrable.
         """
         # Most grids are the same as the last one, in every save of a run for example.
-        if self._last is None or not _equal(self._last[0], edges):
-            self._last = tuple(edges), self._new_form(edges)
-        return self._last[1]
+        last = self._last  # read once: another thread may put another form there
+        if last is None or not _equal(last[0], edges):
+            self._last = last = tuple(edges), self._new_form(edges)
+        return last[1]
 
     def _new_form(self, edges: Sequence[np.ndarray]) -> Convolution | DenseForm:
         if self._kernel.pole >= len(edges):

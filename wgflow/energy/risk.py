@@ -141,7 +141,9 @@ class Risk(Term):
 
     def couple(self, measure: Measure, communicator: Communicator = ALONE) -> Coupling:
         self._pass = None  # Its memory is used again.
-        outer, inner = map(self._rounded, self.neuron.split(measure.points))
+        # What is kept must not change with the caller's array.
+        points = measure.points.copy()
+        outer, inner = map(self._rounded, self.neuron.split(points))
         computed = forward(
             outer,
             inner,
@@ -150,7 +152,7 @@ class Risk(Term):
             mass=self._placed(measure.mass),
         )
         if computed.keeps:
-            self._pass = measure.points.copy(), computed
+            self._pass = points, computed
         summed = communicator.sum(on_host(computed.prediction).astype(float, copy=False))
         return self.scale * summed.reshape(self.data.count, -1)
 
@@ -183,8 +185,10 @@ class Risk(Term):
         if not isinstance(self.neuron.outer, int):
             residual = residual[:, 0]
         # The last coupling most often was computed at the same points, which costs nothing to see.
-        if self._pass is not None and np.array_equal(self._pass[0], points):
-            gradients = self._pass[1].velocity(residual, self._summed_weight)
+        # Read once: another thread may couple the same risk meanwhile.
+        kept = self._pass
+        if kept is not None and np.array_equal(kept[0], points):
+            gradients = kept[1].velocity(residual, self._summed_weight)
         else:
             gradients = velocity(
                 self._rounded(outer),
