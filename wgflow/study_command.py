@@ -51,7 +51,7 @@ def _varied(options: argparse.Namespace) -> str:
     names = [text.partition("=")[0].strip() for text in texts]
     if len(texts) > 1:
         raise InputError(
-            f"A study varies one setting, but there are {len(texts)} ({', '.join(names)}); leave one "
+            f"A study varies one setting, but here are {len(texts)}, {', '.join(names)}; leave one "
             "--vary."
         )
     given = [text.partition("=")[0].strip() for text in (*options.set, *options.param)]
