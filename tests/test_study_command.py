@@ -3,12 +3,12 @@
 import json
 import os
 import pathlib
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 import wgflow as wg
@@ -124,26 +124,29 @@ def test_bad_input_gets_one_sentence_and_exit_code_two(name: str, capsys) -> Non
     assert sorted(path.name for path in pathlib.Path().iterdir()) == ["held.json", "held.png"]
 
 
-def children(parent: int) -> list[str]:
-    """Return the worker processes of a process."""
-    listed = subprocess.run(
-        ["ps", "-o", "args=", "--ppid", str(parent)], capture_output=True, text=True, check=False
-    )
-    return [line for line in listed.stdout.splitlines() if "spawn_main" in line]
+def workers(parent: int) -> list[str]:
+    """Return the command lines of a process's workers; `ps` would cut them at 80 columns."""
+    lines = (" ".join(child.cmdline()) for child in psutil.Process(parent).children())
+    return [line for line in lines if "spawn_main" in line]
 
 
-def left_after(group: int, seconds: float) -> list[str]:
+def left_after(group: int, seconds: float) -> list[psutil.Process]:
     """Return the processes of a group that are still there after a while."""
-    command = ["ps", "-o", "args=", "-g", str(group)]
     until = time.monotonic() + seconds
     while True:
-        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-        if not listed.strip() or time.monotonic() > until:
-            return listed.splitlines()
+        left = [process for process in psutil.process_iter() if _group(process.pid) == group]
+        if not left or time.monotonic() > until:
+            return left
         time.sleep(0.1)
 
 
-@pytest.mark.skipif(not shutil.which("ps"), reason="lists processes by ps")
+def _group(process: int) -> int | None:
+    try:
+        return os.getpgid(process)
+    except OSError:  # it has gone meanwhile
+        return None
+
+
 def test_an_interrupted_study_stops_its_workers_and_shows_what_is_done(folder) -> None:
     """Ctrl-C reaches the whole process group; the workers leave it to their parent."""
     command = [
@@ -166,7 +169,8 @@ def test_an_interrupted_study_stops_its_workers_and_shows_what_is_done(folder) -
         start_new_session=True,
     )
     until = time.monotonic() + 60
-    while len(children(study.pid)) < 2 and time.monotonic() < until:
+    while len(workers(study.pid)) < 2:
+        assert time.monotonic() < until, "no two workers were seen"
         time.sleep(0.05)
     time.sleep(0.5)
     os.killpg(study.pid, signal.SIGINT)
