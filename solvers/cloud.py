@@ -72,6 +72,13 @@ class Cloud:
         drawn = self.problem.initial.particles(self.seed, self.count).position
         return self.device.put(self.problem.domain.fold(drawn[self.share]))
 
+    def held(self, state: State, distributed: frozenset[str]) -> State:
+        """Return the state of a checkpoint with this rank's share of its rows, on its device."""
+        return {
+            name: self.device.put(array[self.share]) if name in distributed else array
+            for name, array in state.items()
+        }
+
     def measure(self, position: np.ndarray) -> Particles:
         """Return the share as a measure, whose mass is its part of the whole."""
         return Particles(position, self.mass)

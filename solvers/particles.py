@@ -203,6 +203,10 @@ class ParticleScheme(Scheme):
             error = error if np.isfinite(error) else np.inf
         return self.cloud.checked_step(outcome.state, dt, evaluations + outcome.evaluations, error)
 
+    def restored(self, state: State) -> State:
+        """Return this rank's share of the state of a checkpoint."""
+        return self.cloud.held(state, self.distributed)
+
     def observe(self, state: State) -> Snapshot:
         """Return the empirical measure."""
         return self.cloud.observe(state["position"])

@@ -142,6 +142,10 @@ class SGDScheme(Scheme):
             new["position"] += self.cloud.brownian(index, dt * rate)
         return self.cloud.checked_step(new, dt, 1)
 
+    def restored(self, state: State) -> State:
+        """Return this rank's share of the state of a checkpoint."""
+        return self.cloud.held(state, self.distributed)
+
     def observe(self, state: State) -> Snapshot:
         """Return the empirical measure of the neurons."""
         return self.cloud.observe(state["position"])

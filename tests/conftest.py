@@ -53,6 +53,22 @@ def moments(measure: wg.GridMeasure | wg.Particles) -> tuple[float, float]:
 
 
 @pytest.fixture(scope="session")
+def kill_counts(request) -> list[dict[str, int]]:
+    """What became of the runs that were killed, for the summary."""
+    request.config.kill_counts = counts = []
+    return counts
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    counts = getattr(config, "kill_counts", [])
+    if counts:
+        total = {name: sum(count[name] for count in counts) for name in counts[0]}
+        kills = total.pop("random") + total.pop("effects")
+        rest = ", ".join(f"{name} {number}" for name, number in total.items())
+        terminalreporter.write_line(f"killed runs: {kills} kills; {rest}")
+
+
+@pytest.fixture(scope="session")
 def motorcycle_grid() -> wg.Run:
     """The motorcycle case by JKO with its default settings up to t = 6, every step saved."""
     problem = wg.get_case("motorcycle").until(6.0).save_every(0.25)

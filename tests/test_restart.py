@@ -42,7 +42,7 @@ def test_a_run_goes_on_from_its_checkpoint_to_the_same_bits(
     )
     assert cut.status == "interrupted"
     state, attributes = store.read_checkpoint(path.with_name("run.h5.checkpoint"))
-    assert attributes["index"] == 7
+    assert attributes["steps"] == 7
     ended = goes_on(problem, solver, state, 7)
     np.testing.assert_array_equal(ended["position"], whole.measure(-1).position)
 

@@ -157,7 +157,8 @@ def test_progress_is_told_every_step_and_can_stop_the_run(tmp_path) -> None:
 
     path = tmp_path / "run.h5"
     run = wg.solve(network(), SOLVERS["particles"], output=path, progress=stop_at_seven)
-    assert [p.step for p in seen] == list(range(8))
+    assert [p.step for p in seen] == [0, *range(8)], "before compiling, with the size, and steps"
+    assert seen[0].size == 0 and seen[1].size == seen[-1].size > 1e4
     assert run.status == "interrupted" and run.time.tolist() == [0.0]
     state, attributes = store.read_checkpoint(tmp_path / "run.h5.checkpoint")
     assert attributes["index"] == 7 and attributes["time"] == pytest.approx(0.35)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from wgflow.neuron import Neuron as Neuron
     from wgflow.optimality import Certificate as Certificate, certificate as certificate
     from wgflow.problem import Problem as Problem
+    from wgflow.restart import resume as resume
     from wgflow.results import load as load
     from wgflow.run import Run as Run
     from wgflow.solver import Context as Context
@@ -72,6 +73,7 @@ _HOMES = {
     "kernels.activation": ("Activation", "ramp"),
     "law": ("Density", "Gaussian", "Law", "Product", "Samples", "Uniform"),
     "results": ("load",),
+    "restart": ("resume",),
     "measure": ("GridMeasure", "Particles"),
     "neuron": ("Neuron",),
     "problem": ("Problem",),

@@ -123,7 +123,7 @@ def _numbers(name: str, values: Any) -> np.ndarray:
         raise InputError(f"The data {name} are not an array of numbers: {error}.") from error
 
 
-def _weights(values: Any, count: int) -> np.ndarray:
+def _weights(values: Any, count: int) -> np.ndarray | None:
     try:
         weight = _numbers("weight", values)
     except InputError:
@@ -133,7 +133,8 @@ def _weights(values: Any, count: int) -> np.ndarray:
         raise InputError(
             f"The weights of the data must be {count} finite numbers >= 0 that are not all zero."
         )
-    return weight
+    # So that data with these weights, stored and read back, are those without to the bit.
+    return None if (weight == 1.0 / count).all() else weight
 
 
 def _columns(name: str, values: Any) -> np.ndarray:

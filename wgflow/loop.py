@@ -3,32 +3,28 @@
 It computes all diagnostics from what the scheme shows of its state, and never prints.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from wgflow import store
 from wgflow.communicator import Communicator
 from wgflow.device import on_host
-from wgflow.errors import FileError, InputError
+from wgflow.diagnostics import SAVES, Diagnostics, Row, layout
+from wgflow.errors import FileError, InputError, check_choice, check_number
 from wgflow.noise import check_seed
 from wgflow.pace import Pace
 from wgflow.problem import Problem
 from wgflow.provenance import versions
-from wgflow.recorder import (
-    Diagnostics,
-    FileRecorder,
-    MemoryRecorder,
-    Recorder,
-    as_json,
-    layout,
-)
+from wgflow.recorder import CHECKPOINT_SECONDS, FileRecorder, MemoryRecorder, Recorder, as_json
 from wgflow.run import Run
-from wgflow.solver import Context, Scheme, Snapshot, Solver, State, Step
+from wgflow.solver import Context, Scheme, Solver, State, Step
+from wgflow.store import Attribute, Dataset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +38,15 @@ class Progress:
         before the kernels have been compiled.
     time, horizon
         Mean-field time reached, and the end.
+    size
+        Bytes of all that the run stores; 0 before that is known.
     """
 
     step: int
     steps: int
     time: float
     horizon: float
+    size: int = 0
 
 
 Callback = Callable[[Progress], bool | None]
@@ -63,6 +62,8 @@ def solve(
     progress: Callback | None = None,
     context: Context | None = None,
     replace: bool = False,
+    save: str = "all",
+    checkpoint_every: float = CHECKPOINT_SECONDS,
 ) -> Run:
     """Solve a problem and return the run.
 
@@ -77,6 +78,11 @@ def solve(
         Called after every step.
     context
         Where to compute.
+    save
+        "all" stores the law and the predictions at every save; "final" the law at the last save
+        only; "summary" neither, but the numbers of every save.
+    checkpoint_every
+        Seconds between the checkpoints of a file, at least; 0 makes one after every step.
 
     Raises
     ------
@@ -84,7 +90,7 @@ def solve(
         The solver cannot solve this problem, or something given is out of range; nothing is
         written then.
     FileError
-        The output exists or cannot be written.
+        The output exists, cannot be written, or is being written by another run.
 
     Notes
     -----
@@ -97,6 +103,79 @@ def solve(
         if not isinstance(value, kind):
             raise InputError(f"The {name} is {value!r}, but must be a {kind.__name__} object.")
     seed = check_seed(seed)
+    check_choice("What to save", save, SAVES)
+    every = check_number("The seconds between checkpoints", checkpoint_every, least=0)
+
+    def record(dataset: Dataset, row: Row) -> Recorder:
+        recorder: Recorder = (
+            FileRecorder(output, dataset, every)
+            if output is not None and context.communicator.leads
+            else MemoryRecorder(dataset)
+        )
+        recorder.record(0, row)
+        return recorder
+
+    run = Start(problem, solver, seed, context, save)
+    with claimed(output, context.communicator, replace=replace):
+        return march(run, progress, record)
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What a run is made of, and where it begins.
+
+    Attributes
+    ----------
+    state, standing
+        Of a checkpoint from which it goes on; None at time 0.
+    """
+
+    problem: Problem
+    solver: Solver
+    seed: int
+    context: Context
+    save: str = "all"
+    state: State | None = None
+    standing: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@contextlib.contextmanager
+def claimed(
+    output: str | os.PathLike[str] | None, ranks: Communicator, *, replace: bool
+) -> Iterator[None]:
+    """Hold the right to write a file inside a with block; every rank fails where the first does.
+
+    Raises
+    ------
+    FileError
+        It exists (unless `replace`), cannot be written, or another run writes it.
+    """
+    lock, failure = None, None
+    if output is not None and ranks.leads:
+        try:
+            store.check_writable(pathlib.Path(output), replace)
+            lock = store.Lock(pathlib.Path(output))
+        except FileError as error:
+            failure = str(error)
+    try:
+        failure = ranks.broadcast(failure)
+        if failure is not None:
+            raise FileError(failure)
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def march(run: Start, progress: Callback | None, record: Callable[[Dataset, Row], Recorder]) -> Run:
+    """Solve a problem from where it begins and return the run.
+
+    Parameters
+    ----------
+    record
+        Takes the layout of the run and the row of time 0, and returns where all else goes.
+    """
+    problem, solver, context = run.problem, run.solver, run.context
     ranks = context.communicator
     if ranks.size > 1 and not solver.spreads:
         raise InputError(
@@ -107,25 +186,22 @@ def solve(
         raise InputError(
             f"The solver {solver.name} runs on the device cpu only, not on {context.device}."
         )
-    if output is not None:
-        _check_output(pathlib.Path(output), replace, ranks)
-    started = clock.monotonic()
     with context.held():
-        scheme = solver.prepare(problem, seed, context)
+        scheme = solver.prepare(problem, run.seed, context)
         pace = Pace(problem.intervals(solver.step), solver.error_growth, scheme.shortest_step)
         loop = _Loop(problem, scheme, pace, progress, ranks)
-        stop = loop.report(0, 0.0)
+        stop, _ = loop.report(0.0)
         state = scheme.initial()
         snapshot = scheme.observe(state)
         row = loop.diagnostics.row(snapshot, 0.0)
-        dataset = layout(problem, snapshot, row, _attributes(problem, solver, seed))
-        recorder: Recorder = (
-            FileRecorder(output, dataset, replace)
-            if output is not None and ranks.leads
-            else MemoryRecorder(dataset)
-        )
+        dataset = layout(problem, snapshot, row, _attributes(run), run.save)
+        loop.size = dataset.bytes
+        stop = loop.report(0.0)[0] or stop
+        recorder = record(dataset, row)
         try:
-            recorder.record(0, row)
+            if run.state is not None:
+                state = scheme.restored(run.state)
+                loop.stand(run.standing)
             status, reason = "interrupted", "Stopped on request before the first step."
             if not stop:
                 status, reason = loop.march(recorder, state)
@@ -135,28 +211,16 @@ def solve(
                 recorder.discard()
             else:
                 reason = f"An error ended the run: {error or type(error).__name__}"
-                recorder.close(loop.final("interrupted", reason, started))
+                recorder.close(loop.final("interrupted", reason))
             raise
-        return Run(recorder.close(loop.final(status, reason, started)), problem)
-
-
-def _check_output(path: pathlib.Path, replace: bool, ranks: Communicator) -> None:
-    """Raise FileError on every rank where the first one cannot write this file."""
-    failure = None
-    if ranks.leads:
-        try:
-            store.check_writable(path, replace)
-        except FileError as error:
-            failure = str(error)
-    failure = ranks.broadcast(failure)
-    if failure is not None:
-        raise FileError(failure)
+        return Run(recorder.close(loop.final(status, reason)), problem)
 
 
 TOO_SHORT = (
     "the error of a step is above its tolerance, and the step cannot be halved any more; use a "
     "larger error_tolerance or a finer grid."
 )
+COUNTS = ("steps", "rejected_steps", "evaluations", "inner_iterations")
 
 
 class _Loop:
@@ -173,77 +237,98 @@ class _Loop:
         self.problem, self.scheme, self.pace, self.progress = problem, scheme, pace, progress
         self.ranks = ranks
         self.diagnostics = Diagnostics(problem)
-        self.steps_done = self.rejected = self.evaluations = self.iterations = 0
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.size = 0
+        self._started = clock.monotonic()
 
-    def report(self, done: int, time: float) -> bool:
-        """Tell the callback where the run stands; return whether that of any rank asks to stop."""
+    @property
+    def steps_done(self) -> int:
+        """Steps done, which is the index of the next one."""
+        return self.counts["steps"]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the run has taken, those before its checkpoint included."""
+        return round(clock.monotonic() - self._started, 3)
+
+    def stand(self, standing: Mapping[str, float]) -> None:
+        """Go to where a checkpoint was made."""
+        self.pace.stand(standing)
+        self.counts = {name: int(standing[name]) for name in COUNTS}
+        self._started -= standing["seconds"]
+
+    def report(self, time: float, due: bool = False) -> tuple[bool, bool]:
+        """Tell the callback where the run stands.
+
+        Returns
+        -------
+        Whether the callback of any rank asks to stop, and whether a checkpoint is due.
+        """
         stop = False
         if self.progress is not None:
-            steps = done + self.pace.left
-            stop = bool(self.progress(Progress(done, steps, time, self.problem.horizon)))
-        return self.ranks.largest(stop) > 0
+            done, horizon = self.steps_done, self.problem.horizon
+            standing = Progress(done, done + self.pace.left, time, horizon, self.size)
+            stop = bool(self.progress(standing))
+        asked = self.ranks.largest(2 * stop + due)
+        return asked >= 2, asked >= 1
 
-    def checkpoint(
-        self, recorder: Recorder, state: State, time: float, index: int, *, last: bool
-    ) -> None:
-        """Store what is needed to go on from here, gathered from all ranks, if it is time to."""
-        if self.ranks.broadcast(recorder.checkpoint_is_due(last)):
-            parts = self.scheme.distributed
-            held = {name: on_host(array) for name, array in state.items()}
-            whole = {k: self.ranks.gather(v) if k in parts else v for k, v in held.items()}
-            recorder.checkpoint(whole, time, index)
+    def checkpoint(self, recorder: Recorder, state: State, time: float) -> None:
+        """Store what is needed to go on from here, gathered from all ranks."""
+        parts = self.scheme.distributed
+        held = {name: on_host(array) for name, array in state.items()}
+        whole = {k: self.ranks.gather(v) if k in parts else v for k, v in held.items()}
+        standing = {**self.pace.standing, **self.counts, "time": time, "seconds": self.seconds}
+        recorder.checkpoint(whole, standing)
 
     def march(self, recorder: Recorder, state: State) -> tuple[str, str]:
         """Take all steps; return the status and, for a run that stopped early, the reason."""
         pace = self.pace
-        for save, interval in enumerate(pace.plan, 1):
-            pace.enter(save - 1)
+        while True:
+            stop = due = False
             while not pace.done:
-                time, index = pace.time, self.steps_done
-                outcome = self.scheme.advance(state, time, index, pace.step)
-                self._count(outcome)
+                time = pace.time
+                outcome = self.scheme.advance(state, time, self.steps_done, pace.step)
+                self.counts["evaluations"] += outcome.evaluations
+                self.counts["inner_iterations"] += outcome.iterations
                 if not self._accepted(outcome):
                     if pace.halve():
-                        self.rejected += 1
+                        self.counts["rejected_steps"] += 1
                         continue
-                    self.checkpoint(recorder, state, time, index, last=True)
+                    self.checkpoint(recorder, state, time)
                     status = "not_converged" if outcome.status == "ok" else outcome.status
                     return status, f"At t = {time:g}: {outcome.reason or TOO_SHORT}"
                 pace.forward(outcome.error)
-                self.steps_done += 1
-                state, reached = outcome.state, pace.time
-                stop = self.report(self.steps_done, reached)
-                if pace.done:
-                    snapshot: Snapshot = self.scheme.observe(state)
-                    recorder.record(save, self.diagnostics.row(snapshot, interval.stop))
-                    last = save == len(pace.plan)
-                    self.checkpoint(recorder, state, reached, self.steps_done, last=last)
-                if stop and pace.left:
-                    self.checkpoint(recorder, state, reached, self.steps_done, last=True)
-                    return "interrupted", f"Stopped on request at t = {reached:g}."
-        return "finished", ""
+                self.counts["steps"] += 1
+                state = outcome.state
+                stop, due = self.report(pace.time, recorder.checkpoint_is_due())
+                if not pace.done and (stop or due):
+                    self.checkpoint(recorder, state, pace.time)
+                if not pace.done and stop:
+                    return "interrupted", f"Stopped on request at t = {pace.time:g}."
+            if not self.ranks.broadcast(recorder.has(pace.save + 1)):
+                snapshot = self.scheme.observe(state)
+                row = self.diagnostics.row(snapshot, pace.time)
+                recorder.record(pace.save + 1, row)
+            if stop or due or pace.last:
+                self.checkpoint(recorder, state, pace.time)
+            if pace.last:
+                return "finished", ""
+            if stop:
+                return "interrupted", f"Stopped on request at t = {pace.time:g}."
+            pace.enter(pace.save + 1)
 
     @staticmethod
     def _accepted(outcome: Step) -> bool:
         return outcome.status == "ok" and (outcome.error is None or outcome.error <= 1)
 
-    def _count(self, outcome: Step) -> None:
-        self.evaluations += outcome.evaluations
-        self.iterations += outcome.iterations
-
-    def final(self, status: str, reason: str, started: float) -> dict[str, store.Attribute]:
+    def final(self, status: str, reason: str) -> dict[str, Attribute]:
         """Return the attributes that are known at the end only."""
-        statistics = {
-            "steps": self.steps_done,
-            "rejected_steps": self.rejected,
-            "evaluations": self.evaluations,
-            "inner_iterations": self.iterations,
-            "seconds": round(clock.monotonic() - started, 3),
-        }
+        statistics = {**self.counts, "seconds": self.seconds}
         return {"status": status, "reason": reason, "statistics": as_json(statistics)}
 
 
-def _attributes(problem: Problem, solver: Solver, seed: int) -> dict[str, store.Attribute]:
+def _attributes(run: Start) -> dict[str, Attribute]:
+    problem, solver = run.problem, run.solver
     return {
         "format": store.FORMAT,
         "case": problem.case or "",
@@ -251,7 +336,7 @@ def _attributes(problem: Problem, solver: Solver, seed: int) -> dict[str, store.
         "problem": as_json(problem.describe()),
         "solver": solver.name,
         "settings": as_json(solver.settings()),
-        "seed": np.uint64(seed),  # type: ignore[dict-item]
+        "seed": np.uint64(run.seed),  # type: ignore[dict-item]
         "versions": as_json(versions()),
         "status": "running",
         "reason": "",

@@ -5,6 +5,7 @@ scheme that caches something for a step length meets few of them.
 """
 
 import math
+from collections.abc import Mapping
 
 from wgflow.problem import SaveInterval
 
@@ -34,6 +35,44 @@ class Pace:
         self.level = 0
         self._save = self._place = 0
         self._last = math.inf
+
+    @property
+    def standing(self) -> dict[str, float]:
+        """Where the run stands, as plain numbers that `stand` takes."""
+        interval = self._interval
+        return {
+            "save": self._save,
+            "place": self._place,
+            "level": self.level,
+            "last_step": self._last,
+            "start": interval.start,
+            "stop": interval.stop,
+            "count": interval.count,
+        }
+
+    def fits(self, standing: Mapping[str, float]) -> bool:
+        """Return whether the save interval of a run that stood there is one of this plan."""
+        save = int(standing["save"])
+        if not 0 <= save < len(self.plan):
+            return False
+        interval = self.plan[save]
+        held = [standing[name] for name in ("start", "stop", "count")]
+        return held == [interval.start, interval.stop, interval.count]
+
+    def stand(self, standing: Mapping[str, float]) -> None:
+        """Go to where a run stood."""
+        self._save, self._place = int(standing["save"]), int(standing["place"])
+        self.level, self._last = int(standing["level"]), float(standing["last_step"])
+
+    @property
+    def save(self) -> int:
+        """The number of the save interval under way."""
+        return self._save
+
+    @property
+    def last(self) -> bool:
+        """Whether the interval under way is the last one."""
+        return self._save == len(self.plan) - 1
 
     def enter(self, save: int) -> None:
         """Go to the beginning of the interval with this number."""

@@ -1,4 +1,4 @@
-"""What a run records at each save, and where: in memory, or row by row in a results file."""
+"""Where a run goes while it is computed: into memory, or row by row into a results file."""
 
 import json
 import os
@@ -10,136 +10,32 @@ from typing import Protocol
 import numpy as np
 
 from wgflow import store
-from wgflow.energy import Risk
-from wgflow.errors import InputError
-from wgflow.measure import GridMeasure, Measure
-from wgflow.optimality import Dual, covering, has_certificate
-from wgflow.problem import Problem
-from wgflow.solver import Snapshot, State
-from wgflow.store import Attribute, Dataset, Variable
-
-Row = dict[str, np.ndarray | float]
+from wgflow.diagnostics import LAW_SAVE, Row
+from wgflow.errors import FileError
+from wgflow.solver import State
+from wgflow.store import Attribute, Dataset
 
 CHECKPOINT_SECONDS = 30.0
-"""Checkpoints during a run are at least this far apart; the last state always gets one."""
-
-
-class Diagnostics:
-    """Everything that is computed from a snapshot, the same for every solver."""
-
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self._certified = has_certificate(problem.energy)
-        self._dual: Dual | None = None
-        self._minimum = np.nan
-
-    def row(self, snapshot: Snapshot, time: float) -> Row:
-        """Return the values to record of one snapshot."""
-        energy, measure = self.problem.energy, snapshot.measure
-        couplings = snapshot.couplings or energy.couple(measure)
-        values = energy.values(measure, couplings)
-        row: Row = {f"energy_{name}": value for name, value in values.items()}
-        row["energy"] = sum(values.values())
-        row["risk"] = values["risk"] if energy.risk is not None else np.nan
-        periodic = self.problem.domain.periodic
-        rate = self.problem.rate(time)
-        row["dissipation"] = rate * energy.dissipation(measure, couplings, periodic)
-        row["mass"] = float(measure.mass.sum())
-        row["gap"], row["minimum"] = self._certificate(measure)
-        if energy.risk is not None:
-            row["prediction"] = couplings["risk"]
-        if isinstance(measure, GridMeasure):
-            row["mass_on_grid"] = measure.mass_on_grid
-            if snapshot.edges_move:
-                names = self.problem.domain.names
-                row |= {f"{name}_edge": e for name, e in zip(names, measure.edges, strict=True)}
-        else:
-            row["position"] = measure.position
-        return row
-
-    def _certificate(self, measure: Measure) -> tuple[float, float]:
-        """Return the optimality gap and F*: on a grid, for an energy known to be convex."""
-        if not isinstance(measure, GridMeasure) or not self._certified:
-            return np.nan, np.nan
-        measure = covering(self.problem.domain, measure)
-        dual = self._dual
-        if dual is None or not all(map(np.array_equal, dual.on_grid.edges, measure.edges)):
-            try:
-                self._dual = dual = Dual(self.problem.energy, measure.edges)
-            except InputError:
-                # A kernel whose sign only the grid could tell, or a term that no grid takes.
-                self._certified = False
-                return np.nan, np.nan
-            try:
-                self._minimum = dual.maximise().value
-            except InputError:
-                self._minimum = np.nan
-        return dual.gap(measure.mass_on_grid), self._minimum
-
-
-def layout(
-    problem: Problem, snapshot: Snapshot, row: Row, attributes: dict[str, Attribute]
-) -> Dataset:
-    """Return the dataset of a run before its first row: NaN along time, the rest filled in."""
-    times = np.array(problem.save_times)
-    variables = {
-        "time": Variable(("time",), times, "mean-field time"),
-        "recorded": Variable(
-            ("time",), np.zeros(len(times), dtype=np.int8), "1 once the row is complete"
-        ),
-    }
-
-    def along_time(name: str, dims: tuple[str, ...], long_name: str) -> None:
-        shape = (len(times), *np.shape(row[name]))
-        variables[name] = Variable(("time", *dims), np.full(shape, np.nan), long_name)
-
-    for name in problem.energy.names:
-        along_time(f"energy_{name}", (), f"{name} term of the free energy")
-    along_time("energy", (), "free energy F")
-    along_time("risk", (), "risk R")
-    along_time("dissipation", (), "dissipation, -dF/dt along the flow")
-    along_time("mass", (), "total mass")
-    along_time("gap", (), "optimality gap F - D, an upper bound on F - F*")
-    along_time("minimum", (), "minimum F* of the free energy over all laws on the grid")
-    if problem.risk is not None:
-        variables |= _data_variables(problem.risk)
-        along_time("prediction", ("sample", "output"), "prediction f at the sample")
-    names, measure = problem.domain.names, snapshot.measure
-    if isinstance(measure, GridMeasure):
-        for name, centre, edge in zip(names, measure.centres, measure.edges, strict=True):
-            if snapshot.edges_move:
-                variables[name] = Variable((name,), centre, f"cell centres of {name} at time 0")
-                along_time(f"{name}_edge", (f"{name}_vertex",), f"moving cell edges of {name}")
-                continue
-            variables[name] = Variable((name,), centre, f"cell centres of {name}")
-            variables[f"{name}_edge"] = Variable((f"{name}_vertex",), edge, f"cell edges of {name}")
-        along_time("mass_on_grid", names, "mass in each cell")
-    else:
-        variables["coordinate"] = Variable(("coordinate",), np.array(names), "coordinate of theta")
-        variables["particle_mass"] = Variable(("particle",), measure.mass, "mass of a particle")
-        along_time("position", ("particle", "coordinate"), "position of a particle")
-    return Dataset(variables, attributes)
-
-
-def _data_variables(risk: Risk) -> dict[str, Variable]:
-    data = risk.data
-    return {
-        "x": Variable(("sample", "input"), data.x, "inputs of the data"),
-        "y": Variable(("sample", "output"), data.y, "outputs of the data"),
-        "weight": Variable(("sample",), data.weights, "weight c of a sample in the risk"),
-    }
+"""Checkpoints during a run are this far apart by default; the last state always gets one."""
+CHECKPOINT_SHARE = 0.05
+"""Nor do they take more than this share of the time."""
+IDENTITY = ("format", "case", "parameters", "problem", "solver", "settings", "seed")
+"""The attributes that tell to which run a checkpoint belongs."""
 
 
 class Recorder(Protocol):
     """Where a run goes while it is computed."""
 
+    def has(self, index: int) -> bool:
+        """Whether all of save number `index` is stored, by this process or one before."""
+
     def record(self, index: int, row: Row) -> None:
         """Store the row of save number `index`."""
 
-    def checkpoint_is_due(self, last: bool) -> bool:
-        """Whether to store a checkpoint now; `last` says that no later one can be."""
+    def checkpoint_is_due(self) -> bool:
+        """Whether the last checkpoint is old."""
 
-    def checkpoint(self, state: State, time: float, index: int) -> None:
+    def checkpoint(self, state: State, standing: Mapping[str, Attribute]) -> None:
         """Store what is needed to go on from here."""
 
     def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
@@ -149,27 +45,70 @@ class Recorder(Protocol):
         """Leave nothing behind."""
 
 
-class MemoryRecorder:
-    """Keeps a run in memory."""
+class _Rows:
+    """What of a row goes along time, and what is kept for the end."""
 
     def __init__(self, dataset: Dataset) -> None:
+        self.dims = {name: variable.dims for name, variable in dataset.variables.items()}
+        self.once: Row = {}
+        self.last = -1
+        self.most = len(dataset.variables["time"].data) - 1
+
+    def take(self, index: int, row: Row) -> Row:
+        """Return what is stored of a row now, and keep the rest."""
+        held = {name: value for name, value in row.items() if name in self.dims}
+        self.once = {k: value for k, value in held.items() if "time" not in self.dims[k]}
+        self.last = index
+        return {k: value for k, value in held.items() if k not in self.once}
+
+    def needs(self, index: int) -> bool:
+        """Return whether the law of this save is stored at the end."""
+        return LAW_SAVE in self.dims and index == self.most
+
+
+class MemoryRecorder:
+    """Keeps a run in memory.
+
+    Parameters
+    ----------
+    dataset
+        As `layout` returns it.
+    held
+        What is stored already of a run that goes on.
+    """
+
+    def __init__(self, dataset: Dataset, held: Dataset | None = None) -> None:
         self.dataset = dataset
+        self._rows = _Rows(dataset)
+        for name, variable in dataset.variables.items():
+            variable.data = np.array(variable.data)
+            if held is not None and "time" in variable.dims and name != "time":
+                rows = _rows_done(held)
+                variable.data[:rows] = held.variables[name].data[:rows]
+
+    def has(self, index: int) -> bool:
+        """Return whether nothing of a row is missing."""
+        stored = bool(self.dataset.variables["recorded"].data[index])
+        return stored and not self._rows.needs(index)
 
     def record(self, index: int, row: Row) -> None:
         """Store the row of save number `index`."""
-        for name, value in row.items():
+        for name, value in self._rows.take(index, row).items():
             self.dataset.variables[name].data[index] = value
         self.dataset.variables["recorded"].data[index] = 1
 
-    def checkpoint_is_due(self, last: bool) -> bool:
+    def checkpoint_is_due(self) -> bool:
         """Return False: what is in memory is lost with the process."""
         return False
 
-    def checkpoint(self, state: State, time: float, index: int) -> None:
+    def checkpoint(self, state: State, standing: Mapping[str, Attribute]) -> None:
         """Do nothing."""
 
     def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
         """Store the final attributes and return the whole dataset."""
+        for name, value in self._rows.once.items():
+            self.dataset.variables[name].data[...] = value
+            self.dataset.variables[LAW_SAVE].data[...] = self._rows.last
         self.dataset.attributes.update(attributes)
         return self.dataset
 
@@ -180,81 +119,132 @@ class MemoryRecorder:
 class FileRecorder:
     """Writes a run to a results file as it goes, and its checkpoint to a second file beside it.
 
+    What stood under their names is kept until the new run has taken a step or made a checkpoint.
+
     Parameters
     ----------
     path
         The results file; the checkpoint is `path` with ".checkpoint" appended.
     dataset
         As `layout` returns it.
-    replace
-        Whether an existing file may be overwritten.
+    every
+        Seconds between checkpoints, at least.
+    held
+        The file as it is, of a run that goes on; with other save times, it is written anew.
 
     Raises
     ------
     FileError
-        The file exists or cannot be made.
+        The file cannot be made.
     """
 
-    def __init__(self, path: str | os.PathLike[str], dataset: Dataset, replace: bool) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        dataset: Dataset,
+        every: float = CHECKPOINT_SECONDS,
+        held: Dataset | None = None,
+    ) -> None:
         self.path = pathlib.Path(path)
         self.checkpoint_path = checkpoint_path(self.path)
-        names = ("format", "case", "parameters", "problem", "solver", "settings", "seed")
-        self._identity = {name: dataset.attributes[name] for name in names}
-        store.check_writable(self.path, replace)
-        # What is replaced is put aside until the new run has taken a step.
-        self._aside = [(p, p.with_name(f".{p.name}.{os.getpid()}.replaced")) for p in self._files]
-        try:
-            for file, kept in self._aside:
-                if file.exists():
-                    file.rename(kept)
+        self._identity = {name: dataset.attributes[name] for name in IDENTITY}
+        self._rows, self._every = _Rows(dataset), every
+        self._recorded = np.zeros(len(dataset.variables["time"].data), dtype=bool)
+        self._replaces = held is None and self.path.exists()
+        self._started = held is not None
+        if held is None:
             self._writer = store.Writer(self.path, dataset)
-        except BaseException:
-            self._put_back()
-            raise
-        self._last_checkpoint = clock.monotonic()
+        else:
+            self._writer = self._continued(dataset, held)
+        if not self._replaces:
+            self._writer.publish()
+        if held is None and not self._replaces:
+            self.checkpoint_path.unlink(missing_ok=True)  # of a run whose file was removed
+        self._unwritten = ""
+        self._last_checkpoint, self._pause = clock.monotonic(), every
 
-    @property
-    def _files(self) -> tuple[pathlib.Path, pathlib.Path]:
-        return self.path, self.checkpoint_path
+    def _continued(self, dataset: Dataset, held: Dataset) -> store.Writer:
+        """Return a writer that has the rows of a file already."""
+        rows = _rows_done(held)
+        self._recorded[:rows] = held.variables["recorded"].data[:rows] == 1
+        times = [each.variables["time"].data for each in (dataset, held)]
+        if np.array_equal(times[0], times[1]):
+            writer = store.Writer.reopened(self.path)
+            changing = {name: dataset.attributes[name] for name in ("status", "reason")}
+            writer.attributes(changing)
+            return writer
+        writer = store.Writer(self.path, dataset)
+        try:
+            writer.copy(self.path, rows)
+        except BaseException:
+            writer.discard()
+            raise
+        return writer
+
+    def has(self, index: int) -> bool:
+        """Return whether nothing of a row is missing."""
+        return bool(self._recorded[index]) and not self._rows.needs(index)
 
     def record(self, index: int, row: Row) -> None:
-        """Store the row of save number `index`."""
-        self._writer.row(index, row)
+        """Store the row of save number `index`; one that is stored already stays as it is."""
+        kept = self._rows.take(index, row)
+        if not self._recorded[index]:
+            self._writer.row(index, kept)
+            self._recorded[index] = True
         if index > 0:
-            self._forget()
+            self._publish()
 
-    def checkpoint_is_due(self, last: bool) -> bool:
-        """Whether the last checkpoint is old, or no later one can be stored."""
-        return last or clock.monotonic() - self._last_checkpoint >= CHECKPOINT_SECONDS
+    def checkpoint_is_due(self) -> bool:
+        """Return whether the last checkpoint is old."""
+        return clock.monotonic() - self._last_checkpoint >= self._pause
 
-    def checkpoint(self, state: State, time: float, index: int) -> None:
-        """Store what is needed to go on from here."""
+    def checkpoint(self, state: State, standing: Mapping[str, Attribute]) -> None:
+        """Store what is needed to go on from here.
+
+        A disk that is full ends no run whose results have their place on it already: the
+        checkpoint before is kept, and the reason says so.
+        """
+        began = clock.monotonic()
+        self._publish()
+        try:
+            self._writer.sync()
+            store.write_checkpoint(self.checkpoint_path, state, {**self._identity, **standing})
+            self._unwritten = ""
+        except FileError as error:
+            self._unwritten = str(error)
         self._last_checkpoint = clock.monotonic()
-        attributes = {**self._identity, "time": time, "index": index}
-        store.write_checkpoint(self.checkpoint_path, state, attributes)
+        took = self._last_checkpoint - began
+        self._pause = max(self._every, took / CHECKPOINT_SHARE if self._every else 0.0)
 
     def close(self, attributes: Mapping[str, Attribute]) -> Dataset:
         """Store the final attributes, close the file and return what it holds."""
-        self._forget()
+        self._publish()
+        if self._rows.once:
+            self._writer.once(self._rows.once, LAW_SAVE, self._rows.last)
+        if self._unwritten:
+            reasons = [str(attributes["reason"]), f"The run cannot go on later: {self._unwritten}"]
+            attributes = {**attributes, "reason": " ".join(filter(None, reasons))}
         self._writer.attributes(attributes)
         self._writer.close()
         return store.read(self.path)
 
-    def _forget(self) -> None:
-        for _, kept in self._aside:
-            kept.unlink(missing_ok=True)
+    def _publish(self) -> None:
+        if self._replaces:
+            self._writer.publish()
+            # One of the same run would do no harm, and one of another run is refused.
+            self.checkpoint_path.unlink(missing_ok=True)
+            self._replaces = False
 
     def discard(self) -> None:
-        """Remove the files, and put back those that they replaced."""
-        self._writer.close()
-        for file in self._files:
-            file.unlink(missing_ok=True)
-        self._put_back()
+        """Remove what was made."""
+        self._writer.discard()
+        if not self._replaces and not self._started:
+            self.path.unlink(missing_ok=True)
 
-    def _put_back(self) -> None:
-        for file, kept in self._aside:
-            if kept.exists():
-                kept.rename(file)
+
+def _rows_done(held: Dataset) -> int:
+    """Return how many rows, from the first on, hold all that are recorded."""
+    return int(np.flatnonzero(held.variables["recorded"].data == 1).max(initial=-1)) + 1
 
 
 def checkpoint_path(path: pathlib.Path) -> pathlib.Path:

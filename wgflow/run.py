@@ -10,6 +10,7 @@ from wgflow import store
 from wgflow.errors import FileError, InputError
 from wgflow.measure import GridMeasure, Measure, Particles
 from wgflow.problem import Problem
+from wgflow.run_format import check_run
 from wgflow.store import Dataset
 
 
@@ -21,7 +22,7 @@ class Run:
     """
 
     def __init__(self, dataset: Dataset, problem: Problem | None = None) -> None:
-        _check(dataset)
+        check_run(dataset)
         self.dataset = dataset
         self.problem = problem
         self._rows = np.flatnonzero(dataset.variables["recorded"].data == 1)
@@ -29,6 +30,11 @@ class Run:
     def __repr__(self) -> str:
         reached = f"t = {self.time[-1]:g}" if len(self.time) else "the start"
         return f"<Run of {self.label}: {self.status}, {len(self.time)} saves up to {reached}>"
+
+    @property
+    def saved(self) -> str:
+        """What is stored: "all", "final" (one law) or "summary" (no law, no predictions)."""
+        return str(self.dataset.attributes.get("save", "all"))
 
     def _along_time(self, name: str) -> np.ndarray:
         return self.dataset.variables[name].data[self._rows]
@@ -62,7 +68,8 @@ class Run:
     @property
     def reason(self) -> str:
         """A sentence on why it stopped early, or an empty string."""
-        return str(self.dataset.attributes.get("reason", ""))
+        held = str(self.dataset.attributes.get("reason", ""))
+        return "".join(letter if letter.isprintable() else " " for letter in held)
 
     @property
     def time(self) -> np.ndarray:
@@ -131,8 +138,29 @@ class Run:
 
     @property
     def on_grid(self) -> bool:
-        """Whether the law is stored as masses on a grid; otherwise it is particles."""
-        return "mass_on_grid" in self.dataset.variables
+        """Whether the law is a law on a grid; otherwise it is particles."""
+        return f"{self.axes[0]['name']}_edge" in self.dataset.variables
+
+    def _row(self, index: int) -> int:
+        """Return the row of a save in the file."""
+        saves = len(self._rows)
+        if not isinstance(index, int | np.integer) or not -saves <= index < saves:
+            raise InputError(f"There is no save number {index}; the run has {saves} of them.")
+        return int(self._rows[index])
+
+    def has_law(self, index: int) -> bool:
+        """Return whether the law at save number `index` is stored; -1 is the last.
+
+        Raises
+        ------
+        InputError
+            There is no such save.
+        """
+        row, held = self._row(index), self.dataset.variables
+        law = held.get("mass_on_grid" if self.on_grid else "position")
+        if law is None:
+            return False
+        return "time" in law.dims or int(held["law_save"].data) == row
 
     def measure(self, index: int) -> Measure:
         """Return the law at save number `index`; -1 is the last.
@@ -140,17 +168,28 @@ class Run:
         Raises
         ------
         InputError
-            There is no such save.
+            There is no such save, or its law is not stored.
         """
-        saves = len(self._rows)
-        if not isinstance(index, int | np.integer) or not -saves <= index < saves:
-            raise InputError(f"There is no save number {index}; the run has {saves} of them.")
-        held, row = self.dataset.variables, self._rows[index]
+        row, held = self._row(index), self.dataset.variables
+        if not self.has_law(index):
+            stored = {"final": "that of the last save of a run that has ended", "all": "none"}
+            raise InputError(
+                f"The law at save number {index} is not stored (the run was saved with save="
+                f"{self.saved}, which keeps {stored.get(self.saved, 'none')}); run again with "
+                "--save all (save='all' in Python)."
+            )
+
+        def at_save(name: str) -> np.ndarray:
+            variable = held[name]
+            return variable.data[row] if "time" in variable.dims else variable.data
+
         if not self.on_grid:
-            return Particles(held["position"].data[row], held["particle_mass"].data)
-        edges = [held[f"{axis['name']}_edge"] for axis in self.axes]
-        places = [edge.data[row] if edge.dims[0] == "time" else edge.data for edge in edges]
-        return GridMeasure(places, held["mass_on_grid"].data[row])
+            position, mass = at_save("position"), held["particle_mass"].data
+            _check_finite(index, position)
+            return Particles(position, mass)
+        edges = [at_save(f"{axis['name']}_edge") for axis in self.axes]
+        _check_finite(index, at_save("mass_on_grid"), *edges)
+        return GridMeasure(edges, at_save("mass_on_grid"))
 
     @property
     def statistics(self) -> dict[str, float]:
@@ -180,7 +219,14 @@ class Run:
         store.write(path, self.dataset, replace=replace)
 
     def to_xarray(self) -> Any:
-        """Return the run as an xarray.Dataset; needs the extra `data`.
+        """Return the saves that were reached as an xarray.Dataset; needs the extra `data`.
+
+        It equals what xarray.open_dataset(file, engine="h5netcdf") shows of the same run where
+        `recorded` is 1: a file holds a row for every planned save, and those to come are NaN. What
+        is named like its dimension is a coordinate: the time, the cell centres of each axis, or the
+        names of the coordinates of particles. Attributes are text and numbers, as netCDF allows;
+        json.loads reads `parameters`, `problem`, `settings`, `versions` and `statistics`. The
+        arrays are copies, and `to_netcdf` writes them.
 
         Raises
         ------
@@ -193,10 +239,11 @@ class Run:
             raise InputError(
                 "to_xarray needs xarray, which is not installed; run pip install 'wgflow[data]'."
             ) from error
-        variables = {
-            name: (held.dims, held.data, {"units": held.units, "long_name": held.long_name})
-            for name, held in self.dataset.variables.items()
-        }
+        variables = {}
+        for name, held in self.dataset.variables.items():
+            along_time = held.dims[:1] == ("time",)
+            data = held.data[self._rows] if along_time else held.data.copy()
+            variables[name] = held.dims, data, {"units": held.units, "long_name": held.long_name}
         return xarray.Dataset(variables, attrs=dict(self.dataset.attributes))
 
 
@@ -210,23 +257,11 @@ def read_run(path: str | os.PathLike[str]) -> Run:
     """
     dataset = store.read(path)
     try:
-        run = Run(dataset)
-        for name in ("parameters", "settings", "versions", "problem", "statistics"):
-            run._attribute(name)
-    except (KeyError, ValueError, TypeError) as error:
+        return Run(dataset)
+    except FileError as error:
         raise FileError(f"The file '{path}' does not hold a complete run: {error}.") from error
-    return run
 
 
-def _check(dataset: Dataset) -> None:
-    """Raise FileError unless the variables that every run has are there and fit."""
-    times = len(dataset.variables["time"].data) if "time" in dataset.variables else 0
-    for name in ("time", "recorded", "energy", "risk", "dissipation", "mass", "gap"):
-        held = dataset.variables.get(name)
-        if held is None or held.data.shape != (times,) or times == 0:
-            raise FileError(f"The variable '{name}' of a run is missing or has a wrong shape")
-    if not {"position", "mass_on_grid"} & set(dataset.variables):
-        raise FileError("The run holds neither particle positions nor masses on a grid")
-    for name in ("case", "solver", "seed", "status"):
-        if name not in dataset.attributes:
-            raise FileError(f"The attribute '{name}' of a run is missing")
+def _check_finite(index: int, *arrays: np.ndarray) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise InputError(f"The law at save number {index} holds numbers that are not finite.")

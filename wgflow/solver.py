@@ -144,6 +144,10 @@ class Scheme:
         """
         raise TypeError(f"{type(self).__name__} cannot advance.")
 
+    def restored(self, state: State) -> State:
+        """Return the state of a checkpoint as this scheme holds it: its share, on its device."""
+        return state
+
     def observe(self, state: State) -> Snapshot:
         """Return the measure that the state stands for."""
         raise TypeError(f"{type(self).__name__} cannot be observed.")

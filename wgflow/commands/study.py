@@ -1,4 +1,4 @@
-"""The study that the options of `wgflow study` describe."""
+"""The command `study`."""
 
 import argparse
 import dataclasses
@@ -6,18 +6,39 @@ import typing
 from typing import Any
 
 from wgflow.case import ALIASES, settings_of
-from wgflow.convergence.rate_study import Callback, study
+from wgflow.commands.exit_codes import EXIT_STATUS
+from wgflow.commands.progress_bar import ProgressBar
+from wgflow.convergence import rate_study
 from wgflow.convergence.rates import Study, check_name
 from wgflow.convergence.reference import named_solver
 from wgflow.errors import InputError, unknown
 from wgflow.options import chosen, parse, parse_assignments
-from wgflow.plots import check_image
+from wgflow.plots import check_image, save_figure
+from wgflow.rate_plot import study_figure
 from wgflow.recipe import Recipe
 from wgflow.solver import Solver
 from wgflow.solvers import SOLVERS
 
 
-def study_of(options: argparse.Namespace, progress: Callback) -> Study:
+def study(options: argparse.Namespace) -> int:
+    """Measure a rate of convergence."""
+    with ProgressBar(f"Study of {options.case}", quiet=options.quiet, unit=" runs") as progress:
+        made = _study_of(options, lambda at: progress.show(at.done, at.runs))
+    if not options.quiet:
+        print(made)
+    if options.output:
+        made.save(options.output, replace=options.force)
+    # One that was interrupted may have nothing to draw yet.
+    image = options.plot if made.outcome != "interrupted" or made.complete.any() else None
+    if image:
+        save_figure(study_figure(made), image, replace=options.force)
+    written = [name for name in (options.output, image) if name]
+    if written and not options.quiet:
+        print(f"Wrote {' and '.join(written)}")
+    return EXIT_STATUS[made.outcome]
+
+
+def _study_of(options: argparse.Namespace, progress: rate_study.Callback) -> Study:
     """Run the study.
 
     Raises
@@ -31,7 +52,7 @@ def study_of(options: argparse.Namespace, progress: Callback) -> Study:
         check_image(options.plot, replace=options.force)
     recipe, solver = chosen(options)
     times = options.at and [parse(t.strip(), float, "A time") for t in options.at.split(",")]
-    return study(
+    return rate_study.study(
         recipe,
         solver,
         _values(_varied(options), recipe, solver),

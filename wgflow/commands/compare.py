@@ -1,0 +1,57 @@
+"""The command `compare`."""
+
+import argparse
+import os
+
+from wgflow import comparison
+from wgflow.comparison.output import check_ending
+from wgflow.comparison_plot import figure_of
+from wgflow.errors import FileError, InputError
+from wgflow.plots import check_image, save_figure
+from wgflow.report import check_report, save_report
+from wgflow.results import load
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Set runs side by side, as a table and in files."""
+    written = _checked(options)
+    reference = _reference(options)
+    runs = [load(path) for path in options.files]
+    compared = comparison.compare(*runs, reference=reference, files=options.files)
+    print(compared)
+    if options.json:
+        compared.save(options.json, replace=options.force)
+    if options.plot:
+        save_figure(figure_of(compared), options.plot, replace=options.force)
+    if options.html:
+        save_report(compared, options.html, replace=options.force)
+    if written:
+        print(f"Wrote {' and '.join(written)}")
+    return 0
+
+
+def _checked(options: argparse.Namespace) -> list[str]:
+    """Return the files that shall be written, if they can be."""
+    if options.json:
+        check_ending(options.json, (".json",), "comparison", replace=options.force)
+    if options.plot:
+        check_image(options.plot, replace=options.force)
+    if options.html:
+        check_report(options.html, replace=options.force)
+    written = [name for name in (options.json, options.plot, options.html) if name]
+    for name in written:
+        if os.path.realpath(name) in map(os.path.realpath, options.files):
+            raise FileError(f"The output '{name}' is one of the runs; give it another name.")
+    return written
+
+
+def _reference(options: argparse.Namespace) -> int | None:
+    """Return the number of the file that is the reference, or None where none is named."""
+    if options.reference is None:
+        return None
+    if options.reference not in options.files:
+        raise InputError(
+            f"The reference '{options.reference}' is none of the files that are compared; name one "
+            f"of {', '.join(options.files)}."
+        )
+    return int(options.files.index(options.reference))

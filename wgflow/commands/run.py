@@ -1,0 +1,64 @@
+"""The command `run`."""
+
+import argparse
+import pathlib
+import sys
+
+from wgflow.commands.exit_codes import EXIT_STATUS
+from wgflow.commands.progress_bar import ProgressBar
+from wgflow.commands.show import print_rows
+from wgflow.communicator import world
+from wgflow.loop import solve
+from wgflow.options import chosen, parse
+from wgflow.run import Run
+from wgflow.solver import Context
+
+
+def run(options: argparse.Namespace) -> int:
+    """Solve a case and write a results file."""
+    recipe, solver = chosen(options)
+    problem = recipe.problem()
+    if options.until is not None:
+        problem = problem.until(parse(options.until, float, "The time --until"))
+    if options.save_every is not None:
+        problem = problem.save_every(parse(options.save_every, float, "The time --save-every"))
+    context = context_of(options)
+    seed = parse(options.seed, int, "The seed")
+    case = str(problem.case)
+    output = options.output or f"{pathlib.Path(case).stem}-{solver.name}.h5"
+    with ProgressBar(f"{case} by {solver.name}", quiet=options.quiet) as progress:
+        made = solve(
+            problem,
+            solver,
+            seed,
+            output=output,
+            progress=progress,
+            context=context,
+            replace=options.force,
+            save=options.save,
+            checkpoint_every=checkpoint_seconds(options),
+        )
+    return concluded(made, output, options)
+
+
+def context_of(options: argparse.Namespace) -> Context:
+    """Return where to compute."""
+    threads = options.threads and parse(options.threads, int, "The number of threads")
+    return Context(threads=threads, communicator=world(), device=options.device)
+
+
+def checkpoint_seconds(options: argparse.Namespace) -> float:
+    """Return the time between checkpoints."""
+    return float(parse(options.checkpoint_every, float, "The seconds --checkpoint-every"))
+
+
+def concluded(made: Run, output: str, options: argparse.Namespace) -> int:
+    """Print what became of a run and return the exit code."""
+    if not options.quiet:
+        print_rows(made)
+        print(f"{made.status.capitalize()} in {made.statistics['seconds']:.1f} s; wrote {output}")
+    if made.reason:
+        print(f"wgflow: {made.reason}", file=sys.stderr)
+    if made.status == "interrupted" and not options.quiet:
+        print(f"Go on with: wgflow resume {output}", file=sys.stderr)
+    return EXIT_STATUS[made.status]

@@ -1,0 +1,110 @@
+"""Where files may be written, how they get their name, and what went wrong with one."""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+from collections.abc import Iterator
+
+from wgflow.errors import FileError
+
+MEGABYTE = 1e6
+
+
+def check_writable(path: pathlib.Path, replace: bool = False) -> None:
+    """Raise FileError if a file at this path exists (unless `replace`) or cannot be made."""
+    try:
+        path.exists()
+    except OSError as error:
+        raise FileError(f"The file '{path}' cannot be written: {_reason(error)}.") from error
+    if path.is_dir():
+        raise FileError(f"The output '{path}' is a folder; give the name of a file.")
+    if path.exists() and not path.is_file():
+        raise FileError(f"The output '{path}' is not a regular file; choose another name.")
+    if path.exists() and not replace:
+        raise FileError(
+            f"The file '{path}' exists already; choose another name, remove it, or pass --force "
+            "(replace=True in Python)."
+        )
+    folder = path.parent
+    if not folder.is_dir():
+        raise FileError(f"The folder '{folder}' of the output does not exist; make it first.")
+    if not os.access(folder, os.W_OK):
+        raise FileError(f"The folder '{folder}' of the output is not writable; choose another.")
+
+
+def check_space(path: pathlib.Path, size: int) -> None:
+    """Raise FileError if a file of this many bytes does not fit where it shall be written."""
+    free = shutil.disk_usage(path.parent).free
+    if size > free:
+        raise FileError(
+            f"The file '{path}' will take {size / MEGABYTE:.0f} MB, but {free / MEGABYTE:.0f} MB "
+            "are free there; save less often, or less of each save (--save final or summary)."
+        )
+
+
+def hidden(target: pathlib.Path) -> pathlib.Path:
+    """Return the name under which the holder of the lock of a file makes it.
+
+    One that a process which was killed has left there is overwritten by the next.
+    """
+    return target.with_name(f".{target.name}.part")
+
+
+@contextlib.contextmanager
+def renamed(target: pathlib.Path, temporary: pathlib.Path | None = None) -> Iterator[pathlib.Path]:
+    """Give a temporary name in the same folder; rename on success, remove on failure.
+
+    Parameters
+    ----------
+    temporary
+        By default a name that no other process uses.
+    """
+    temporary = temporary or target.with_name(f".{target.name}.{os.getpid()}.part")
+    temporary.unlink(missing_ok=True)
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sync(path: pathlib.Path) -> None:
+    """Wait until the content of a file or the names in a folder are on the disk."""
+    with contextlib.suppress(PermissionError):  # a folder cannot be opened everywhere
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def as_file_error(what: str) -> Iterator[None]:
+    """Turn whatever HDF5 and the system say into one sentence that begins with `what`."""
+    try:
+        yield
+    except FileError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise FileError(f"{what}: {_reason(error)}.") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return why, in the words of the system where there are some."""
+    text = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+    number = getattr(error, "errno", None)
+    inside = re.search(r"errno = (\d+)", text)  # HDF5 hides the number in its message
+    if number is None and inside is not None:
+        number = int(inside.group(1))
+    if number is None or number not in _KNOWN:
+        return text if number is None else os.strerror(number).lower()
+    return _KNOWN[number]
+
+
+_KNOWN = {
+    28: "no space is left on the device; free some, or save less (--save final or summary)",
+    122: "the quota of the disk is used up; free some, or save less (--save final or summary)",
+    27: "it would be larger than is allowed; save less (--save final or summary)",
+}
