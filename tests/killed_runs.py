@@ -39,6 +39,8 @@ RUNS: dict[str, tuple[Callable[[], wg.Problem], object]] = {
     "lagrangian": (well, wg.JKO(step=0.05, shape=(60,), error_tolerance=1e-4)),
     "finite-volume": (network, wg.FiniteVolume(step=0.05, shape=(24, 20))),
 }
+LONGER = 1.375
+"""Where a run to t = 1 is extended to when it is finished."""
 SAVE = {"sgd": "final", "finite-volume": "summary"}
 
 
@@ -142,14 +144,14 @@ def go(name: str, path: pathlib.Path, fatal: int | None, rows: pathlib.Path) -> 
     if fatal is not None:
         Effects(fatal).install()
     context = wg.Context(threads=1)
-    if path.exists() and wg.load(path).status == "finished":
-        return  # killed between its last word and its end
-    if path.exists():
-        wg.resume(path, problem=problem(name), context=context, checkpoint_every=0)
-    else:
+    options = {"context": context, "checkpoint_every": 0}
+    if not path.exists():
         save = SAVE.get(name, "all")
-        settings = {"context": context, "save": save, "checkpoint_every": 0}
-        wg.solve(problem(name), RUNS[name][1], seed=3, output=path, **settings)
+        wg.solve(problem(name), RUNS[name][1], seed=3, output=path, save=save, **options)
+    elif wg.load(path).status != "finished":
+        wg.resume(path, problem=problem(name), **options)
+    if wg.load(path).time[-1] < LONGER:
+        wg.resume(path, LONGER, problem=problem(name), **options)
 
 
 def check(path: pathlib.Path, whole: pathlib.Path, rows: pathlib.Path, count: Counter) -> None:

@@ -1,18 +1,31 @@
 """What the documentation shows is true: its scripts run, its example case passes its checks."""
 
+import ast
 import os
 import pathlib
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import xarray
 
 import wgflow as wg
 from wgflow.case import case_from_file
+from wgflow.solver import Solver
 
 ROOT = pathlib.Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
+GALLERY = ROOT / "docs" / "gallery"
+PAGES = sorted(GALLERY.glob("*.py"))
+COMMANDS = re.findall(
+    r"^ +wgflow (run .*)$",
+    (GALLERY / "GALLERY_HEADER.rst").read_text().replace("\\\n", " "),
+    flags=re.MULTILINE,
+)
 
 
 @pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
@@ -25,6 +38,91 @@ def test_every_example_runs(script: pathlib.Path, tmp_path: pathlib.Path) -> Non
     subprocess.run([sys.executable, str(script)], cwd=tmp_path, env=environment, check=True)
     draws = "savefig" in script.read_text()
     assert bool(list(tmp_path.glob("*.png"))) == draws
+
+
+WITHOUT_A_SOLVER = """
+import runpy, sys
+import matplotlib.pyplot as plt
+import wgflow.loop
+
+def refused(*arguments, **options):
+    raise AssertionError("a page of the gallery runs a solver")
+
+wgflow.loop.solve = refused
+runpy.run_path(sys.argv[1], run_name="__main__")
+assert plt.get_fignums(), "the page draws nothing"
+"""
+
+
+@pytest.mark.parametrize("script", PAGES, ids=lambda script: script.stem)
+def test_every_page_of_the_gallery_draws_from_files(
+    script: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    shutil.copytree(GALLERY / "data", tmp_path / "data")
+    kept = sorted(tmp_path.rglob("*"))
+    environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", WITHOUT_A_SOLVER, str(script)]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    assert sorted(tmp_path.rglob("*")) == kept
+
+
+def what_solves(code: str) -> set[str]:
+    """Return the imports and names in a script that are there to solve something."""
+    solvers = {
+        name
+        for name in wg.__all__
+        if isinstance(getattr(wg, name), type) and issubclass(getattr(wg, name), Solver)
+    }
+    assert {"ParticleFlow", "JKO", "FiniteVolume", "SGD"} <= solvers
+    names = solvers | {"solve", "resume", "study"}
+    modules = {"matplotlib.pyplot", "numpy", "xarray", "wgflow"}
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} - modules
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module))
+        elif isinstance(node, ast.Attribute | ast.Name):
+            found |= {node.attr if isinstance(node, ast.Attribute) else node.id} & names
+    return found
+
+
+@pytest.mark.parametrize("script", PAGES, ids=lambda script: script.stem)
+def test_no_page_of_the_gallery_solves_anything(script: pathlib.Path) -> None:
+    assert what_solves(script.read_text()) == set()
+
+
+def test_a_page_that_solves_is_found() -> None:
+    assert what_solves("import wgflow as wg\nwg.solve(problem, wg.JKO())") == {"solve", "JKO"}
+    assert what_solves("from wgflow import solve as go") == {"wgflow"}
+    assert what_solves("import wgflow.solvers.jko") == {"wgflow.solvers.jko"}
+
+
+def test_the_files_of_the_gallery_are_small_and_read_by_wgflow_and_xarray() -> None:
+    files = sorted(GALLERY.glob("data/*.h5"))
+    outputs = [re.search(r"-o (\S+)", command).group(1) for command in COMMANDS]
+    assert sorted(str(file.relative_to(GALLERY)) for file in files) == sorted(outputs)
+    assert sum(file.stat().st_size for file in files) < 400_000
+    for file in files:
+        run = wg.load(file)
+        assert run.status == "finished" and run.problem is not None
+        with xarray.open_dataset(file, engine="h5netcdf") as dataset:
+            xarray.testing.assert_identical(run.to_xarray(), dataset.load())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[1])
+def test_the_commands_of_the_gallery_make_its_files(command: str, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "data").mkdir()
+    arguments = [sys.executable, "-m", "wgflow", *shlex.split(command)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(arguments, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    (made,) = tmp_path.glob("data/*.h5")
+    again, kept = wg.load(made).to_xarray(), wg.load(GALLERY / "data" / made.name).to_xarray()
+    for name in kept.variables:
+        if kept[name].dtype.kind == "f":
+            scale = np.nan_to_num(np.abs(kept[name])).max()
+            np.testing.assert_allclose(again[name], kept[name], rtol=0, atol=1e-9 * scale)
 
 
 def blocks(page: str) -> list[str]:

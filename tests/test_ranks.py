@@ -107,6 +107,49 @@ def test_a_wrong_input_is_said_once_and_ends_all_ranks(tmp_path: pathlib.Path) -
     assert done.returncode == 2 and "use at most one process a particle" in done.stderr
 
 
+RESUMED = """
+import sys
+import wgflow as wg
+from wgflow.communicator import world
+
+context = wg.Context(communicator=world())
+solver = wg.ParticleFlow(count=301, step=0.05, **SETTINGS)
+problem = wg.get_case("tanh-network").until(1.0)
+if sys.argv[1] == "stop":
+    stop = lambda p: p.step == 7
+    run = wg.solve(problem, solver, 3, output="run.h5", progress=stop, context=context)
+    assert run.status == "interrupted"
+    wg.solve(problem, solver, 3, output="whole.h5", context=context)
+else:
+    run = wg.resume("run.h5", context=context)
+    assert run.status == "finished" and run.has_law(0) and run.has_law(-1)
+"""
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("settings", "sizes"), [("{'courant': 0.02}", (2,)), ("{'method': 'stochastic-heun'}", (2, 3))]
+)
+def test_two_ranks_go_on_to_the_same_bits(
+    settings: str, sizes: tuple[int, ...], tmp_path: pathlib.Path
+) -> None:
+    """And a run of two ranks goes on with three to the same numbers."""
+    script = RESUMED.replace("SETTINGS", settings)
+    assert mpiexec(2, "-c", script, "stop", folder=tmp_path).returncode == 0
+    held = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    whole = wg.load(tmp_path / "whole.h5")
+    for ranks in sizes:
+        for name, content in held.items():
+            (tmp_path / name).write_bytes(content)
+        done = mpiexec(ranks, "-c", script, "resume", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        run = wg.load(tmp_path / "run.h5")
+        compared = np.testing.assert_array_equal if ranks == 2 else np.testing.assert_allclose
+        for k in range(len(whole.time)):
+            compared(run.measure(k).position, whole.measure(k).position)
+        compared(run.risk, whole.risk)
+
+
 SCRIPT = """
 import numpy as np
 import wgflow as wg

@@ -161,7 +161,7 @@ def test_progress_is_told_every_step_and_can_stop_the_run(tmp_path) -> None:
     assert seen[0].size == 0 and seen[1].size == seen[-1].size > 1e4
     assert run.status == "interrupted" and run.time.tolist() == [0.0]
     state, attributes = store.read_checkpoint(tmp_path / "run.h5.checkpoint")
-    assert attributes["index"] == 7 and attributes["time"] == pytest.approx(0.35)
+    assert attributes["steps"] == 7 and attributes["time"] == pytest.approx(0.35)
     # The checkpoint is the state after seven steps, to the bit.
     until = dataclasses.replace(network(), horizon=0.5, save_times=None)
     assert until.intervals(0.05)[6].stop == pytest.approx(0.35)

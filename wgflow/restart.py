@@ -209,6 +209,13 @@ def _difference(name: str, one: Any, other: Any) -> tuple[str, Any, Any]:
             if found[0]:
                 return found
         return "", None, None
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (first, second) in enumerate(zip(one, other, strict=True), 1):
+            label = first.get("name", number) if isinstance(first, Mapping) else number
+            found = _difference(f"{name} {label}", first, second)
+            if found[0]:
+                return found
+        return "", None, None
     same = one == other or (isinstance(one, float) and math.isnan(one) and one is not other)
     return ("", None, None) if same else (name, one, other)
 

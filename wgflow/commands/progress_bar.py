@@ -43,7 +43,7 @@ class ProgressBar:
     def __call__(self, progress: Any) -> bool:
         if progress.size >= LARGE and not self.quiet and not self._told:
             self._told = True
-            tqdm.write(f"The results take about {progress.size / 1e9:.1f} GB.", file=sys.stderr)
+            tqdm.write(f"The results take about {_size(progress.size)}.", file=sys.stderr)
         return self.show(progress.step, progress.steps)
 
     def show(self, done: int, total: int) -> bool:
@@ -57,3 +57,9 @@ class ProgressBar:
             self._bar.total = total
             self._bar.update(done - self._bar.n)
         return self.stop
+
+
+def _size(size: float) -> str:
+    """Return a number of bytes as text."""
+    unit, name = (1e9, "GB") if size >= 1e9 else (1e6, "MB")
+    return f"{size / unit:.2g} {name}"

@@ -8,6 +8,7 @@ is long: what is stored in one piece without a filter cannot be larger than the 
 
 import math
 import pathlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import h5py
@@ -21,6 +22,8 @@ MOST_ENTRIES = 10_000
 """Variables of a file, attributes of a file, and labels of a coordinate."""
 MOST_TEXT = 10_000_000
 """Characters of all texts together; several may be stored in one place, so the file is no bound."""
+MAPPED = 64e6
+"""Bytes from which an array is mapped, not read."""
 BARE = "This is a netCDF dimension but not a netCDF variable"
 WHOLE = (h5d.CONTIGUOUS, h5d.COMPACT)
 
@@ -41,7 +44,7 @@ class Items:
             raise self._refused(f"it has {len(file)} entries, but at most {MOST_ENTRIES} are read")
         self._items: dict[str, h5py.Dataset] = {}
         self._places: dict[int, str] = {}
-        for name in file:
+        for name in self._names(file):
             item = self._plain_item(name)
             place = h5o.get_info(item.id).addr
             if place in self._places:
@@ -53,10 +56,16 @@ class Items:
     def _refused(self, why: str) -> FileError:
         return FileError(f"The file '{self._path}' is not read: {why}.")
 
+    def _names(self, holder: Iterable[Any]) -> Iterator[str]:
+        """Yield names of entries or attributes that can be printed."""
+        for name in holder:
+            # What is not UTF-8 comes as bytes.
+            if not isinstance(name, str) or not name.isprintable():
+                raise self._refused(f"the name {name!r} holds characters that cannot be printed")
+            yield name
+
     def _plain_item(self, name: str) -> h5py.Dataset:
         """Return a dataset of the root, or refuse what is none."""
-        if not name.isprintable():
-            raise self._refused(f"the name {name!r} holds characters that cannot be printed")
         link = type(self._file.get(name, getlink=True)).__name__
         if link != "HardLink":
             raise self._refused(f"'{name}' is a link ({link}), and no link is followed")
@@ -73,7 +82,8 @@ class Items:
             raise self._refused(
                 f"it has {len(self._file.attrs)} attributes, but at most {MOST_ENTRIES} are read"
             )
-        return {name: self._attribute(self._file, name) for name in self._file.attrs}
+        names = self._names(self._file.attrs)
+        return {name: self._attribute(self._file, name) for name in names}
 
     def text(self, name: str) -> str:
         """Return an attribute of the file as text, empty if it is not there."""
@@ -84,7 +94,7 @@ class Items:
         what = f"the attribute {name!r}"
         if item is not self._file:
             what += f" of '{item.name.strip('/')}'"
-        held = h5a.open(item.id, name.encode(errors="surrogateescape"))
+        held = h5a.open(item.id, name.encode())
         kind = held.get_type().get_class()
         if held.shape != () or kind not in (h5t.STRING, h5t.INTEGER, h5t.FLOAT):
             raise self._refused(f"{what} is neither a text nor a number")
@@ -150,6 +160,10 @@ class Items:
             )
         if kind.get_class() == h5t.STRING:
             return self._labels(name, item)
+        offset = item.id.get_offset() if declared >= MAPPED else None
+        if offset is not None:
+            # On the disk until it is looked at: a run may be larger than the memory.
+            return np.asarray(np.memmap(self._path, item.dtype, "r", offset, item.shape))
         return np.asarray(item[...], dtype=item.dtype.newbyteorder("="))
 
     @staticmethod
