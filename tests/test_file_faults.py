@@ -1,6 +1,7 @@
 """What happens to a results file when the disk, another writer or a reader is in the way."""
 
 import errno
+import itertools
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 
 import h5py
 import numpy as np
@@ -312,3 +314,43 @@ def test_a_run_larger_than_the_memory_is_read_as_it_is_looked_at(tmp_path, monke
     wg.solve(network(), SGD, seed=4, output=path, replace=True)
     np.testing.assert_array_equal(run.measure(-1).position, whole.measure(-1).position)
     assert not np.array_equal(wg.load(path).measure(-1).position, whole.measure(-1).position)
+
+
+def noted(name: str, call: Callable, done: list[str]) -> Callable:
+    def called(*arguments: object) -> None:
+        done.append(name)
+        call(*arguments)
+
+    return called
+
+
+def test_rows_are_on_the_disk_before_the_checkpoint_that_counts_on_them(
+    tmp_path, monkeypatch
+) -> None:
+    done = []
+    for owner, name in ((store.Writer, "row"), (store.Writer, "sync"), (store, "write_checkpoint")):
+        monkeypatch.setattr(owner, name, noted(name, getattr(owner, name), done))
+    wg.solve(network(), SGD, output=tmp_path / "run.h5", checkpoint_every=0)
+    assert done.count("row") == 3 and done.count("write_checkpoint") == 20
+    for before, after in itertools.pairwise(done):
+        assert after != "write_checkpoint" or before == "sync"
+
+
+def test_a_run_is_said_to_have_ended_after_all_else_is_said(tmp_path, monkeypatch) -> None:
+    path, seen = tmp_path / "run.h5", []
+    flush = h5py.File.flush
+
+    def looked(file: h5py.File) -> None:
+        flush(file)
+        if path.exists():
+            copy = tmp_path / "copy.h5"
+            shutil.copyfile(path, copy)
+            run = wg.load(copy)
+            law = len(run.time) > 0 and run.has_law(-1)
+            seen.append((run.status, bool(run.statistics), law))
+
+    monkeypatch.setattr(h5py.File, "flush", looked)
+    wg.solve(network(), SGD, output=path, save="final")
+    assert seen[-1] == ("finished", True, True)
+    assert ("running", True, True) in seen and ("running", False, False) in seen
+    assert not any(status == "finished" and (not told or not law) for status, told, law in seen)

@@ -124,6 +124,30 @@ def test_a_checkpoint_that_is_ahead_of_the_rows_is_not_used(tmp_path: pathlib.Pa
     assert_same(wg.resume(path, problem=network()), wg.solve(network(), RUNS["sgd"][1], seed=3))
 
 
+def test_rows_that_are_stored_stay_as_they_are(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "run.h5"
+    stopped(path, "sgd", 15)
+    (tmp_path / "run.h5.checkpoint").unlink()
+    with h5py.File(path, "r+") as file:
+        file["gap"][1] = 7.0
+    again = wg.resume(path, problem=network())
+    assert again.status == "finished" and again.gap[1] == 7.0
+
+
+def test_a_law_that_was_not_stored_at_the_end_is_stored_then(tmp_path: pathlib.Path) -> None:
+    """A run that stores one law, killed after its last row and before that law."""
+    path = tmp_path / "run.h5"
+    whole = wg.solve(network(), RUNS["sgd"][1], seed=3, output=path, save="final")
+    with h5py.File(path, "r+") as file:
+        file["law_save"][...] = -1
+        file["position"][...] = np.nan
+        file.attrs["status"] = "running"
+    assert not wg.load(path).has_law(-1)
+    again = wg.resume(path, problem=network())
+    assert again.has_law(-1)
+    np.testing.assert_array_equal(again.measure(-1).position, whole.measure(-1).position)
+
+
 # --- a longer horizon -------------------------------------------------------------------------
 
 

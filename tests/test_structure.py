@@ -22,8 +22,8 @@ FLOORS = [
     ("transport", "problem"),
     ("optimality",),
     ("solver",),
-    ("provenance", "diagnostics", "run", "pace"),
-    ("recorder",),
+    ("provenance", "diagnostics", "run_format", "pace"),
+    ("run", "recorder"),
     ("loop",),
     ("solvers",),
     ("case",),
@@ -33,13 +33,14 @@ FLOORS = [
     ("restart",),
     ("convergence",),
     ("plots",),
-    ("rate_plot",),
+    ("rate_plot", "comparison_plot", "animation", "report_style"),
+    ("report",),
     ("commands",),
     ("parser",),
     ("cli",),
     ("__main__",),
 ]
-PACKAGES = ("kernels", "store", "energy", "convergence", "commands")
+PACKAGES = ("kernels", "store", "energy", "convergence", "comparison", "plots", "commands")
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 
-from wgflow.errors import FileError
+from wgflow.errors import FileError, InputError
 
 MEGABYTE = 1e6
 
@@ -85,7 +85,7 @@ def as_file_error(what: str) -> Iterator[None]:
     """Turn whatever HDF5 and the system say into one sentence that begins with `what`."""
     try:
         yield
-    except FileError:
+    except InputError:
         raise
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise FileError(f"{what}: {_reason(error)}.") from error
