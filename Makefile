@@ -40,7 +40,7 @@ demo: $(VENV)/.user
 	$(BIN)/wgflow run motorcycle --solver particles -o results/particles.h5
 	$(BIN)/wgflow run motorcycle --solver jko -o results/jko.h5
 	$(BIN)/wgflow run motorcycle --solver sgd -o results/sgd.h5
-	$(BIN)/wgflow compare $(RESULTS) --plot results/comparison.png --force
+	$(BIN)/wgflow compare $(RESULTS) --plot results/comparison.png --html results/comparison.html --force
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"

@@ -3,6 +3,8 @@
 import argparse
 import os
 
+from tqdm import tqdm
+
 from wgflow import comparison
 from wgflow.comparison.output import check_ending
 from wgflow.comparison_plot import figure_of
@@ -17,16 +19,25 @@ def compare(options: argparse.Namespace) -> int:
     written = _checked(options)
     reference = _reference(options)
     runs = [load(path) for path in options.files]
-    compared = comparison.compare(*runs, reference=reference, files=options.files)
-    print(compared)
-    if options.json:
-        compared.save(options.json, replace=options.force)
-    if options.plot:
-        save_figure(figure_of(compared), options.plot, replace=options.force)
-    if options.html:
-        save_report(compared, options.html, replace=options.force)
+    # Distances at many times take a while; the bar goes away when they are done.
+    with tqdm(desc="Distances", unit=" times", delay=1.0, leave=False) as bar:
+
+        def show(done: int, count: int) -> None:
+            bar.total = count
+            bar.update(done - bar.n)
+
+        compared = comparison.compare(
+            *runs, reference=reference, files=options.files, progress=show
+        )
+        print(compared)
+        if options.json:
+            compared.save(options.json, replace=options.force)
+        if options.plot:
+            save_figure(figure_of(compared), options.plot, replace=options.force)
+        if options.html:
+            save_report(compared, options.html, replace=options.force)
     if written:
-        print(f"Wrote {' and '.join(written)}")
+        print(f"Wrote {', '.join(written)}")
     return 0
 
 

@@ -53,6 +53,8 @@ def _movie(run: Run, options: argparse.Namespace, rate: int) -> int:
     with ProgressBar(f"Drawing {options.animate}", options.quiet, unit=" frames") as bar:
 
         def shown(done: int, total: int) -> None:
+            if done == 1:
+                bar.show(0, total)  # so that the bar does not wait for kernels to compile
             if bar.show(done, total):
                 raise KeyboardInterrupt
 

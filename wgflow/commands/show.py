@@ -89,7 +89,13 @@ def _show_run(run: Run) -> None:
 
 
 def _pairs(values: dict[str, Any]) -> str:
-    return ", ".join(f"{k} = {v}" for k, v in values.items() if v is not None)
+    return ", ".join(f"{_said(k)} = {_said(v)}" for k, v in values.items() if v is not None)
+
+
+def _said(value: Any) -> str:
+    """Return a value of a file in a form that no terminal takes for a command."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def print_rows(run: Run) -> None:
