@@ -10,46 +10,11 @@ from collections.abc import Callable
 import h5py
 import numpy as np
 import pytest
+from stored import BAD, SEED, dataset, same
 
 from wgflow import store
 from wgflow.errors import FileError
-from wgflow.store import FORMAT, Dataset, Variable, Writer
-
-SEED = 2**64 - 1
-
-
-def dataset(**more: Variable) -> Dataset:
-    """A file of three saves, as a run of a small network lays it out."""
-    random = np.random.default_rng(0)
-    return Dataset(
-        {
-            "time": Variable(("time",), np.array([0.0, 0.1, 0.3]), "mean-field time", "s"),
-            "recorded": Variable(("time",), np.zeros(3, dtype=np.int8), "1 once complete"),
-            "risk": Variable(("time",), np.full(3, np.nan), "risk R"),
-            "x": Variable(("sample", "input"), random.random((4, 2)), "inputs"),
-            "coordinate": Variable(("coordinate",), np.array(["a", "φ"]), "names"),
-            "position": Variable(
-                ("time", "particle", "coordinate"), np.full((3, 5, 2), np.nan), "positions"
-            ),
-            **more,
-        },
-        {"format": FORMAT, "status": "running", "seed": np.uint64(SEED), "rate": 0.1, "case": "ü"},
-    )
-
-
-BAD = Variable(("other",), np.array([{}, 1], dtype=object), "cannot be stored")
-
-
-def same(first: Dataset, second: Dataset) -> bool:
-    assert first.attributes == second.attributes
-    assert first.variables.keys() == second.variables.keys()
-    for name, one in first.variables.items():
-        other = second.variables[name]
-        for part in ("dims", "long_name", "units"):
-            assert getattr(one, part) == getattr(other, part)
-        assert one.data.shape == other.data.shape
-        assert np.array_equal(one.data, other.data, equal_nan=one.data.dtype.kind == "f")
-    return True
+from wgflow.store import Dataset, Variable, Writer
 
 
 @pytest.fixture
@@ -116,6 +81,13 @@ def test_xarray_opens_the_file_with_named_dimensions(path: pathlib.Path) -> None
 # --- the writer -----------------------------------------------------------------------------
 
 
+def writing(path: pathlib.Path) -> Writer:
+    """A writer whose file has its name."""
+    writer = Writer(path, dataset())
+    writer.publish()
+    return writer
+
+
 def on_disk(path: pathlib.Path) -> Dataset:
     """What would be left if the writing process were killed now."""
     copy = path.with_name("killed.h5")
@@ -124,7 +96,7 @@ def on_disk(path: pathlib.Path) -> Dataset:
 
 
 def test_rows_are_on_the_disk_as_soon_as_they_are_written(path: pathlib.Path) -> None:
-    writer = Writer(path, dataset())
+    writer = writing(path)
     assert same(on_disk(path), dataset())
     for index in range(3):
         writer.row(index, {"risk": 0.5 - index, "position": np.full((5, 2), index)})
@@ -149,25 +121,39 @@ def test_a_row_is_marked_after_it_is_whole(
         seen.append((bool(np.isfinite(held["risk"].data[0])), int(held["recorded"].data[0])))
 
     monkeypatch.setattr(h5py.File, "flush", spy)
-    writer = Writer(path, dataset())
+    writer = writing(path)
     writer.row(0, {"risk": 0.5, "position": np.zeros((5, 2))})
     writer.close()
-    assert seen == [(False, 0), (True, 0), (True, 1)]
+    assert seen == [(True, 0), (True, 1)]
 
 
 @pytest.mark.parametrize(
     "values", [{"risk": 1.0, "position": np.zeros(7)}, {"risk": 1.0, "rsk": 1.0}]
 )
 def test_a_row_that_fails_is_not_marked(path: pathlib.Path, values: dict) -> None:
-    writer = Writer(path, dataset())
+    writer = writing(path)
     with pytest.raises(FileError, match="run.h5' cannot be written: "):
         writer.row(1, values)
     writer.close()
     assert store.read(path).variables["recorded"].data.tolist() == [0, 0, 0]
 
 
+def test_texts_that_change_are_cut_between_letters_and_keep_their_place(
+    path: pathlib.Path,
+) -> None:
+    writer = writing(path)
+    size = path.stat().st_size
+    for text in ("ü" * 999, "short", "aü" * 999):
+        writer.attributes({"reason": text, "status": text})
+        held = on_disk(path).attributes
+        assert text.startswith(held["reason"]) and text.startswith(held["status"])
+        assert len(held["reason"].encode()) in (len(text.encode()), 999, 1000)
+    writer.close()
+    assert path.stat().st_size <= size + 5000
+
+
 def test_attributes_are_overwritten(path: pathlib.Path) -> None:
-    writer = Writer(path, dataset())
+    writer = writing(path)
     writer.attributes({"status": "not_converged", "case": "longer than before", "rate": 0.2})
     assert on_disk(path).attributes == {
         **dataset().attributes,
@@ -178,8 +164,76 @@ def test_attributes_are_overwritten(path: pathlib.Path) -> None:
     writer.close()
 
 
-def test_another_process_can_read_while_the_file_is_written(path: pathlib.Path) -> None:
+def test_a_file_has_its_name_once_it_is_published_and_keeps_the_old_one_till_then(
+    path: pathlib.Path,
+) -> None:
+    path.write_text("precious")
     writer = Writer(path, dataset())
+    writer.row(0, {"risk": 0.5})
+    assert path.read_text() == "precious"
+    writer.publish()
+    writer.publish()
+    assert on_disk(path).variables["risk"].data[0] == 0.5
+    writer.row(1, {"risk": 0.25})
+    writer.discard()
+    assert on_disk(path).variables["recorded"].data.tolist() == [1, 1, 0]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["killed.h5", "run.h5"]
+
+
+def test_what_is_discarded_before_it_is_published_leaves_nothing(path: pathlib.Path) -> None:
+    path.write_text("precious")
+    (path.parent / ".run.h5.part").write_text("of a process that was killed")
+    writer = Writer(path, dataset())
+    writer.row(0, {"risk": 0.5})
+    writer.discard()
+    assert path.read_text() == "precious" and list(path.parent.iterdir()) == [path]
+
+
+def test_a_writer_goes_on_with_a_file_and_copies_rows_of_another(path: pathlib.Path) -> None:
+    first = writing(path)
+    for row in range(2):
+        first.row(row, {"risk": 0.5 - row, "position": np.full((5, 2), row)})
+    first.close()
+    again = Writer.reopened(path)
+    again.row(2, {"risk": 7.0})
+    again.close()
+    assert store.read(path).variables["risk"].data.tolist() == [0.5, -0.5, 7.0]
+    other = Writer(path.with_name("longer.h5"), dataset())
+    other.copy(path, 2)
+    other.publish()
+    other.close()
+    held = store.read(path.with_name("longer.h5")).variables
+    assert held["recorded"].data.tolist() == [1, 1, 0]
+    assert held["risk"].data[:2].tolist() == [0.5, -0.5] and np.isnan(held["risk"].data[2])
+    assert (held["position"].data[1] == 1).all()
+
+
+def test_what_is_stored_once_is_marked_after_it_is_whole(
+    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At no moment does the mark name a save whose law is not there."""
+    mark = Variable((), np.array(-1), "index of the save whose law is stored")
+    writer = Writer(path, dataset(mark=mark, law=Variable(("cell",), np.zeros(2), "law")))
+    writer.publish()
+    seen, flush = [], h5py.File.flush
+
+    def spy(file: h5py.File) -> None:
+        flush(file)
+        held = on_disk(path).variables
+        seen.append((held["law"].data.tolist(), int(held["mark"].data)))
+
+    for value, index in ((1.0, 4), (2.0, 9)):
+        with monkeypatch.context() as patch:
+            patch.setattr(h5py.File, "flush", spy)
+            writer.once({"law": np.full(2, value)}, "mark", index)
+    writer.close()
+    one, two = [1.0, 1.0], [2.0, 2.0]
+    assert seen[:3] == [([0.0, 0.0], -1), (one, -1), (one, 4)]
+    assert seen[3:] == [(one, -1), (two, -1), (two, 9)]
+
+
+def test_another_process_can_read_while_the_file_is_written(path: pathlib.Path) -> None:
+    writer = writing(path)
     writer.row(0, {"risk": 0.5})
     code = (
         "import sys; from wgflow import store; held = store.read(sys.argv[1]).variables; "
@@ -193,14 +247,18 @@ def test_another_process_can_read_while_the_file_is_written(path: pathlib.Path) 
 
 # --- where a file can be made ---------------------------------------------------------------
 
-makers = pytest.mark.parametrize("make", [store.write, Writer], ids=["write", "Writer"])
+
+def written(path: pathlib.Path, held: Dataset) -> None:
+    Writer(path, held).publish()
 
 
-@makers
-def test_an_existing_file_is_not_overwritten(path: pathlib.Path, make: Callable) -> None:
+makers = pytest.mark.parametrize("make", [store.write, written], ids=["write", "Writer"])
+
+
+def test_an_existing_file_is_not_overwritten(path: pathlib.Path) -> None:
     path.write_text("precious")
     with pytest.raises(FileError, match=r"run.h5' exists already; .* --force \(replace=True"):
-        make(path, dataset())
+        store.write(path, dataset())
     assert path.read_text() == "precious"
 
 
@@ -210,7 +268,7 @@ def test_an_existing_file_is_replaced_when_asked_to(path: pathlib.Path) -> None:
     assert same(store.read(path), dataset())
 
 
-@makers
+@pytest.mark.parametrize("check", [store.check_writable, store.write], ids=["check", "write"])
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -221,20 +279,40 @@ def test_an_existing_file_is_replaced_when_asked_to(path: pathlib.Path) -> None:
     ],
 )
 def test_impossible_outputs_are_refused(
-    tmp_path: pathlib.Path, make: Callable, name: str, message: str
+    tmp_path: pathlib.Path, check: Callable, name: str, message: str
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match=message):
-        make(tmp_path / name, dataset())
+        check(tmp_path / name, *([dataset()] if check is store.write else []))
+    if name:
+        with pytest.raises(FileError, match="cannot be written"):
+            Writer(tmp_path / name, dataset())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-@makers
+@pytest.mark.parametrize("name", ["pipe", "link"])
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: pathlib.Path, name: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    with pytest.raises(FileError, match=f"'.*{name}' is not a regular file; choose another"):
+        store.write(tmp_path / name, dataset(), replace=True)
+
+
 def test_a_folder_that_cannot_be_written_is_refused(
-    path: pathlib.Path, make: Callable, monkeypatch: pytest.MonkeyPatch
+    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "access", lambda folder, mode: False)
     with pytest.raises(FileError, match="folder '.*' of the output is not writable; choose"):
-        make(path, dataset())
+        store.write(path, dataset())
+
+
+def test_a_file_that_does_not_fit_on_the_disk_is_not_begun(
+    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9, 9, 0))
+    with pytest.raises(FileError, match="will take 0 MB, but 0 MB are free there; save less often"):
+        Writer(path, dataset())
+    assert list(path.parent.iterdir()) == []
 
 
 @makers
@@ -255,103 +333,3 @@ def test_a_failed_write_keeps_the_file_that_it_would_replace(path: pathlib.Path)
         store.write(path, dataset(extra=BAD), replace=True)
     assert same(store.read(path), dataset())
     assert list(path.parent.iterdir()) == [path]
-
-
-# --- what cannot be read --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("reader", [store.read, store.read_checkpoint])
-@pytest.mark.parametrize("part", [8, 9, 40, 96, 500, 0.25, 0.5, 0.9, -1])
-def test_truncated_files_are_refused(path: pathlib.Path, reader: Callable, part: float) -> None:
-    store.write(path, dataset())
-    whole = path.read_bytes()
-    path.write_bytes(whole[: part if isinstance(part, int) else int(part * len(whole))])
-    with pytest.raises(FileError, match=r"run.h5' cannot be read \(it may be truncated\): .+\.$"):
-        reader(path)
-
-
-@pytest.mark.parametrize("reader", [store.read, store.read_checkpoint])
-@pytest.mark.parametrize("content", [b"", b"\x89HDF", b"time,risk\n0,1\n", b"CDF\x01" * 30])
-def test_files_of_another_kind_are_refused(
-    path: pathlib.Path, reader: Callable, content: bytes
-) -> None:
-    path.write_bytes(content)
-    with pytest.raises(FileError, match="run.h5' is not an HDF5 file; give a file that wgflow"):
-        reader(path)
-
-
-@pytest.mark.parametrize("held", ["", "other-run-3", 7])
-def test_hdf5_files_of_another_kind_are_refused(path: pathlib.Path, held: str | int) -> None:
-    with h5py.File(path, "w") as file:
-        file["risk"] = np.zeros(3)
-        if held:
-            file.attrs["format"] = held
-    message = f"is HDF5 but not a results file of wgflow: its format is '{held}', and '{FORMAT}'"
-    with pytest.raises(FileError, match=message):
-        store.read(path)
-
-
-@pytest.mark.parametrize("reader", [store.read, store.read_checkpoint])
-def test_missing_files_and_folders_are_refused(path: pathlib.Path, reader: Callable) -> None:
-    with pytest.raises(FileError, match="file '.*run.h5' does not exist; check its name"):
-        reader(path)
-    with pytest.raises(FileError, match="is a folder, not a results file; name a file in it"):
-        reader(path.parent)
-    with pytest.raises(FileError, match="cannot be read: .*name too long"):
-        reader(path.with_name("a" * 300))
-
-
-# --- checkpoints ----------------------------------------------------------------------------
-
-STATE = {
-    "position": np.random.default_rng(1).normal(size=(5, 2)),
-    "index": np.array(7),
-    "count": np.array([2**63], dtype=np.uint64),
-    "none": np.empty((0, 3)),
-}
-
-
-def test_checkpoints_are_read_back_to_the_bit(path: pathlib.Path) -> None:
-    attributes = {"solver": "jko", "seed": np.uint64(SEED), "time": 0.1 + 0.2, "index": 3}
-    store.write_checkpoint(path, STATE, attributes)
-    arrays, held = store.read_checkpoint(path)
-    assert held == attributes
-    assert arrays.keys() == STATE.keys()
-    for name, array in STATE.items():
-        assert arrays[name].dtype == array.dtype
-        assert arrays[name].shape == array.shape
-        assert arrays[name].tobytes() == array.tobytes()
-
-
-def test_a_checkpoint_is_replaced_in_one_stroke(path: pathlib.Path) -> None:
-    """Who has the old one open goes on reading it whole; no other file is left."""
-    store.write_checkpoint(path, STATE, {"index": 1})
-    with open(path, "rb") as old:
-        before = path.read_bytes()
-        store.write_checkpoint(path, {"position": np.zeros(1000)}, {"index": 2})
-        assert old.read() == before
-    assert store.read_checkpoint(path)[1] == {"index": 2}
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_checkpoint_that_fails_keeps_the_one_before(
-    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store.write_checkpoint(path, STATE, {"index": 1})
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(FileError, match="run.h5' cannot be written"):
-        store.write_checkpoint(path, {"position": np.zeros(3), "bad": BAD.data}, {"index": 2})
-    for name in ("fsync", "replace"):
-        with monkeypatch.context() as patch, pytest.raises(FileError, match="No space left"):
-            patch.setattr(os, name, full)
-            store.write_checkpoint(path, {"position": np.zeros(3)}, {"index": 2})
-    assert store.read_checkpoint(path)[1] == {"index": 1}
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_checkpoint_in_a_missing_folder_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(FileError, match="missing/run.h5' cannot be written"):
-        store.write_checkpoint(tmp_path / "missing" / "run.h5", STATE, {})

@@ -10,6 +10,7 @@ import dataclasses
 import importlib
 import importlib.util
 import inspect
+import os
 import pathlib
 import pkgutil
 import traceback
@@ -127,7 +128,7 @@ class Case:
             if name != "data"
         }
 
-    def problem(self, *, data: Data | str | pathlib.Path | None = None, **given: Any) -> Problem:
+    def problem(self, /, *, data: Data | str | pathlib.Path | None = None, **given: Any) -> Problem:
         """Return the problem with some of its parameters set.
 
         Parameters
@@ -146,6 +147,10 @@ class Case:
             full = ALIASES.get(name, name)
             if full not in allowed:
                 raise unknown("parameter", name, allowed, of=f"case {self.name}")
+            if full in values:
+                raise InputError(
+                    f"The parameter '{full}' is given twice, once as '{name}'; give it once."
+                )
             values[full] = value
         extra: dict[str, Any] = {}
         if data is not None:
@@ -213,7 +218,7 @@ def case_from_file(path: str | pathlib.Path) -> Case:
         There is no such file, it ends in an error, or it does not define a case.
     """
     path = pathlib.Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which takes a name that no file can have for one that is missing
         raise InputError(f"The case file '{path}' does not exist; check its name.")
     spec = importlib.util.spec_from_file_location(f"wgflow_case_{path.stem}", path)
     if spec is None or spec.loader is None:
@@ -234,11 +239,15 @@ def _errors_of_file(path: pathlib.Path) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         line = getattr(error, "lineno", None) or _line_in(error, path)
+        try:
+            words = str(error)
+        except Exception:  # the file's own, which may do anything
+            words = ""
+        told = f"{type(error).__name__}{': ' if words else ''}{words}"
         raise InputError(
-            f"The case file '{path}' ends in an error at line {line}: "
-            f"{type(error).__name__}: {error}."
+            f"The case file '{path}' ends in an error at line {line}: {told}."
         ) from error
 
 

@@ -84,6 +84,7 @@ def _command(options: argparse.Namespace) -> int:
         print("wgflow: This needs more memory than there is; use a smaller size.", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
+        print("wgflow: Stopped at once; what was saved is kept.", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe has gone (wgflow list | head); nothing more can be said.

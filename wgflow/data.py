@@ -3,6 +3,8 @@
 import csv
 import math
 import pathlib
+import stat
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -118,6 +120,8 @@ def _numbers(name: str, values: Any) -> np.ndarray:
     try:
         if np.iscomplexobj(values):
             raise TypeError("they are complex")
+        if np.asarray(values).dtype.kind in "mM":
+            raise TypeError("they are dates or durations")
         return np.array(values, dtype=float)
     except (TypeError, ValueError) as error:
         raise InputError(f"The data {name} are not an array of numbers: {error}.") from error
@@ -151,6 +155,11 @@ def _columns(name: str, values: Any) -> np.ndarray:
             f"The data {name} hold {array[row, column]} in row {row}, column {column}; every value "
             "must be finite: remove or replace that row."
         )
+    if (np.abs(array) > LARGEST).any():
+        raise InputError(
+            f"The data {name} hold numbers that are too large; the largest allowed is {LARGEST:g}, "
+            "so choose another unit."
+        )
     if len(array) and array.shape[1] == 0:
         raise InputError(f"The data {name} have no columns; at least one is needed.")
     return array
@@ -181,7 +190,17 @@ _UNREADABLE = (
     zlib.error,
     NotImplementedError,  # what zipfile makes of a damaged header
     RuntimeError,
+    SyntaxError,  # what numpy makes of one
+    tokenize.TokenError,
+    MemoryError,
+    KeyError,
+    AttributeError,
+    TypeError,
 )
+MOST_UNPACKED, MOST_RATIO = 1e8, 100
+"""An archive that unpacks to more bytes, and to more times its own size, is not unpacked."""
+LARGEST = 1e150
+"""Of a value in the data: the square of a larger one is no number."""
 
 
 def read_data(path: str | pathlib.Path) -> Data:
@@ -206,6 +225,8 @@ def read_data(path: str | pathlib.Path) -> Data:
             f"The data file '{path}' ends in '{path.suffix}', but must be a .npz or a .csv file."
         )
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):
+            raise FileError(f"The data file '{path}' is not a regular file; name a file.")
         return readers[path.suffix.lower()](path)
     except _UNREADABLE as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -219,14 +240,21 @@ def _read_npz(path: pathlib.Path) -> Data:
             arrays = np.load(file, allow_pickle=False)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise ValueError("it holds one array without a name, not an archive of x and y")
-            held = {name: arrays[name] for name in arrays.files}
+            with zipfile.ZipFile(path) as archive:
+                unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > MOST_UNPACKED and unpacked > MOST_RATIO * path.stat().st_size:
+                raise ValueError(f"it unpacks to {unpacked / 1e6:.0f} MB, far more than its size")
+            names = arrays.files
+            held = {name: arrays[name] for name in ("x", "y", "weight") if name in names}
+    except InputError:
+        raise
     except ValueError as error:
         raise FileError(f"The data file '{path}' cannot be read: {error}.") from error
     for name in ("x", "y"):
         if name not in held:
             raise InputError(
                 f"The data file '{path}' has no array '{name}'; it must hold x and y, but holds "
-                f"{', '.join(held) or 'nothing'}."
+                f"{', '.join(names) or 'nothing'}."
             )
     return Data(held["x"], held["y"], held.get("weight"))
 

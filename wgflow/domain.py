@@ -102,6 +102,8 @@ class WholeLine:
 Axis = Interval | Circle | WholeLine
 
 
+MOST_CELLS = 100_000_000
+"""More cells than this on an axis are taken for a mistake."""
 USUAL_CELLS = {1: 256, 2: 64, 3: 32}
 """Cells an axis where nothing asks for more or fewer, by dimension."""
 
@@ -146,7 +148,7 @@ class Domain:
             single = len(axes) == 1
             names = ["theta"] if single else [f"theta_{k}" for k in range(len(axes))]
         names = tuple(names)
-        if len(names) != len(axes) or len(set(names)) != len(names):
+        if len(names) != len(axes) or len(set(map(repr, names))) != len(names):
             raise InputError(
                 f"The names {names} do not fit {len(axes)} axes; give one distinct name an axis."
             )
@@ -212,7 +214,8 @@ class Domain:
             )
         edges = []
         for name, axis, count in zip(self.names, self.axes, cells, strict=True):
-            count = check_count(f"The number of cells on axis '{name}'", count, least=2)
+            what = f"The number of cells on axis '{name}'"
+            count = check_count(what, count, least=2, most=MOST_CELLS)
             if axis.window is None:
                 raise InputError(
                     f"Axis '{name}' is unbounded and cannot carry a grid; use an Interval, a "

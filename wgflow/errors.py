@@ -10,13 +10,26 @@ import numbers
 from collections.abc import Iterable
 from typing import Any
 
+LONGEST = 1000
+"""Characters of a message; a longer one is cut in the middle."""
+
 
 class InputError(ValueError):
     """Something that the user gave cannot be used; the message is one sentence."""
 
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
 
 class FileError(InputError):
     """A file cannot be read or written; the message names it and the reason."""
+
+
+def one_line(text: str) -> str:
+    """Return a text that may hold anything as one line that no terminal takes for a command."""
+    words = " ".join(line.strip() for line in text.splitlines())
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 205]} ... {line[-200:]}"
 
 
 def unknown(kind: str, name: object, allowed: Iterable[str], *, of: str = "") -> InputError:

@@ -103,20 +103,17 @@ def solve(
         if not isinstance(value, kind):
             raise InputError(f"The {name} is {value!r}, but must be a {kind.__name__} object.")
     seed = check_seed(seed)
+    place = None if output is None else store.resolved(output)
     check_choice("What to save", save, SAVES)
     every = check_number("The seconds between checkpoints", checkpoint_every, least=0)
 
     def record(dataset: Dataset, row: Row) -> Recorder:
-        recorder: Recorder = (
-            FileRecorder(output, dataset, every)
-            if output is not None and context.communicator.leads
-            else MemoryRecorder(dataset)
-        )
-        recorder.record(0, row)
-        return recorder
+        if place is None or not context.communicator.leads:
+            return MemoryRecorder(dataset)
+        return FileRecorder(place, dataset, every, replace=replace)
 
     run = Start(problem, solver, seed, context, save)
-    with claimed(output, context.communicator, replace=replace):
+    with claimed(place, context.communicator, replace=replace):
         return march(run, progress, record)
 
 
@@ -140,9 +137,7 @@ class Start:
 
 
 @contextlib.contextmanager
-def claimed(
-    output: str | os.PathLike[str] | None, ranks: Communicator, *, replace: bool
-) -> Iterator[None]:
+def claimed(output: pathlib.Path | None, ranks: Communicator, *, replace: bool) -> Iterator[None]:
     """Hold the right to write a file inside a with block; every rank fails where the first does.
 
     Raises
@@ -153,8 +148,10 @@ def claimed(
     lock, failure = None, None
     if output is not None and ranks.leads:
         try:
-            store.check_writable(pathlib.Path(output), replace)
-            lock = store.Lock(pathlib.Path(output))
+            store.check_writable(output, replace)
+            lock = store.Lock(output)
+            store.check_writable(output, replace)
+            store.check_run(output)
         except FileError as error:
             failure = str(error)
     try:
@@ -173,7 +170,7 @@ def march(run: Start, progress: Callback | None, record: Callable[[Dataset, Row]
     Parameters
     ----------
     record
-        Takes the layout of the run and the row of time 0, and returns where all else goes.
+        Takes the layout of the run and the row of time 0, and returns where the run goes.
     """
     problem, solver, context = run.problem, run.solver, run.context
     ranks = context.communicator
@@ -192,6 +189,8 @@ def march(run: Start, progress: Callback | None, record: Callable[[Dataset, Row]
         loop = _Loop(problem, scheme, pace, progress, ranks)
         stop, _ = loop.report(0.0)
         state = scheme.initial()
+        if run.state is not None:
+            _check_alike(run.state, state, scheme.distributed if ranks.size > 1 else frozenset())
         snapshot = scheme.observe(state)
         row = loop.diagnostics.row(snapshot, 0.0)
         dataset = layout(problem, snapshot, row, _attributes(run), run.save)
@@ -199,10 +198,14 @@ def march(run: Start, progress: Callback | None, record: Callable[[Dataset, Row]
         stop = loop.report(0.0)[0] or stop
         recorder = record(dataset, row)
         try:
-            if run.state is not None:
+            if run.state is None:
+                recorder.record(0, row)
+            else:
                 state = scheme.restored(run.state)
                 loop.stand(run.standing)
             status, reason = "interrupted", "Stopped on request before the first step."
+            if loop.steps_done:
+                reason = f"Stopped on request at t = {loop.pace.time:g}."
             if not stop:
                 status, reason = loop.march(recorder, state)
         except BaseException as error:
@@ -210,10 +213,25 @@ def march(run: Start, progress: Callback | None, record: Callable[[Dataset, Row]
             if loop.steps_done == 0:
                 recorder.discard()
             else:
-                reason = f"An error ended the run: {error or type(error).__name__}"
+                reason = f"An error ended the run: {str(error) or type(error).__name__}."
+                if isinstance(error, KeyboardInterrupt):
+                    reason = f"Stopped at once after t = {loop.pace.time:g}."
                 recorder.close(loop.final("interrupted", reason))
             raise
         return Run(recorder.close(loop.final(status, reason)), problem)
+
+
+def _check_alike(held: State, expected: State, shared: frozenset[str]) -> None:
+    """Raise InputError unless a state has the arrays of another; of those shared, a row is one."""
+
+    def shapes(state: State) -> dict[str, tuple[object, ...]]:
+        return {k: (v.dtype, v.ndim, v.shape[k in shared :]) for k, v in state.items()}
+
+    if shapes(held) != shapes(expected):
+        raise InputError(
+            "The state in the checkpoint is not one of this solver on this problem; remove the "
+            "checkpoint, and the run begins again at time 0."
+        )
 
 
 TOO_SHORT = (

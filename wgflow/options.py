@@ -94,7 +94,7 @@ def chosen(options: argparse.Namespace) -> tuple[Recipe, Solver]:
     kinds |= {alias: kinds[name] for alias, name in ALIASES.items() if name in kinds}
     parameters = parse_assignments(options.param, kinds, "parameter", f"case {case.name}")
     recipe = dataclasses.replace(named, parameters=parameters, data=options.data)
-    name = options.solver or next(iter(case.solvers))
+    name = next(iter(case.solvers)) if options.solver is None else options.solver
     allowed = settings_of(solver_type(name))
     settings = parse_assignments(options.set, allowed, "setting", f"solver {name}")
     solver = case.default_solver(name, **settings)

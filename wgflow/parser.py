@@ -3,6 +3,8 @@
 import argparse
 from typing import NoReturn
 
+from wgflow.errors import one_line
+
 BAD_INPUT = 2
 """Exit code."""
 STUDY_OPTIONS = (
@@ -28,7 +30,7 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        sentence = message[0].upper() + message[1:]
+        sentence = one_line(message[0].upper() + message[1:])
         self.exit(BAD_INPUT, f"{self.prog}: {sentence}; see {self.prog} --help.\n")
 
 

@@ -164,7 +164,14 @@ class Problem:
                 "apart; choose a shorter one, or save less often first."
             )
         more = math.ceil((horizon - self.horizon) / spacing - 1e-9)
-        times += [self.horizon + k * spacing for k in range(1, more)]
+        count, first = len(times) - 1, times[1]
+        if all(t == k * first for k, t in enumerate(times[:-1])) and math.isclose(
+            self.horizon, count * first, rel_tol=1e-12
+        ):
+            # The multiples of one spacing, to the bits that a longer horizon has from the start.
+            times += [k * first for k in range(count + 1, count + more)]
+        else:
+            times += [self.horizon + k * spacing for k in range(1, more)]
         kept = [t for t in times if t < horizon * (1 - 1e-12)]
         return dataclasses.replace(self, horizon=horizon, save_times=kept)
 

@@ -19,17 +19,19 @@ from wgflow import store
 from wgflow.case import case_from_file
 from wgflow.diagnostics import Row
 from wgflow.errors import FileError, InputError, check_number
-from wgflow.loop import Callback, Start, claimed, march
+from wgflow.loop import COUNTS, Callback, Start, claimed, march
 from wgflow.pace import Pace
 from wgflow.problem import Problem
 from wgflow.recorder import (
     CHECKPOINT_SECONDS,
     IDENTITY,
     FileRecorder,
+    Held,
     MemoryRecorder,
     Recorder,
     as_json,
     checkpoint_path,
+    fingerprint,
 )
 from wgflow.results import rebuilt
 from wgflow.run import Run, read_run
@@ -37,6 +39,13 @@ from wgflow.solver import Context, Solver, State
 from wgflow.solvers import solver_type
 from wgflow.store import Dataset
 
+STANDING = (
+    *("save", "place", "count", "start", "stop", "level", "last_step", "time", "seconds", "rows"),
+    *COUNTS,
+)
+"""The numbers of a checkpoint, all >= 0."""
+LARGEST, FINEST = 2.0**53, 64
+"""Of these numbers, and how often a step can have been halved."""
 SAME = 1e-9
 """Relative difference up to which the energies at time 0 of two problems are those of one."""
 
@@ -80,29 +89,41 @@ def resume(
         The file or its checkpoint cannot be read, or is being written by another run.
     """
     context = context or Context()
+    if not isinstance(context, Context):
+        raise InputError(f"The context is {context!r}, but must be a Context object.")
+    if not isinstance(problem, Problem | str | os.PathLike | None):
+        raise InputError(
+            f"The problem is {problem!r}, but must be a Problem, or the path of a case file."
+        )
     every = check_number("The seconds between checkpoints", checkpoint_every, least=0)
-    path = pathlib.Path(path)
+    path = store.resolved(path)
     store.check_readable(path)
     with claimed(path, context.communicator, replace=True):
+        if path.stat().st_nlink > 1:
+            raise FileError(
+                f"The file '{path}' has several names (hard links), under which others may write "
+                "it; go on with a copy."
+            )
         held = read_run(path)
-        start = _start(path, held, until, problem, solver, context)
+        start, stored = _start(path, held, until, problem, solver, context)
         context.communicator.largest(0)  # all have read what the first will write
 
         def record(dataset: Dataset, row: Row) -> Recorder:
-            _check_beginning(held, row)
+            _check_beginning(path, held, dataset, row)
             if not context.communicator.leads:
-                return MemoryRecorder(dataset, held.dataset)
-            recorder = FileRecorder(path, dataset, every, held.dataset)
-            recorder.record(0, row)
-            return recorder
+                return MemoryRecorder(dataset, stored)
+            return FileRecorder(path, dataset, every, held=stored)
 
         return march(start, progress, record)
 
 
 def standing(path: str | os.PathLike[str]) -> float:
     """Return the time from which `resume` would go on; 0 where there is no checkpoint."""
-    place = checkpoint_path(pathlib.Path(path))
-    return float(store.read_checkpoint(place)[1].get("time", 0.0)) if place.exists() else 0.0
+    path = store.resolved(path)
+    store.check_readable(path)
+    place = checkpoint_path(path)
+    time = store.read_checkpoint(place)[1].get("time") if place.exists() else 0.0
+    return float(time) if isinstance(time, int | float) else 0.0
 
 
 def _start(
@@ -112,8 +133,8 @@ def _start(
     problem: Problem | str | os.PathLike[str] | None,
     solver: Solver | None,
     context: Context,
-) -> Start:
-    """Return what a run goes on from, or raise InputError if it cannot."""
+) -> tuple[Start, Held]:
+    """Return what a run goes on from, and what is stored of it, or raise InputError."""
     if held.status in ("diverged", "not_converged"):
         raise InputError(
             f"The run in '{path}' has {'diverged' if held.status == 'diverged' else 'failed'} "
@@ -125,15 +146,19 @@ def _start(
     start = Start(full, settled, held.provenance["seed"], context, held.saved)
     state, place = _checkpoint(path, held)
     if not place:
-        return start
+        # Whatever the file holds beyond may not have reached the disk before a machine stopped.
+        return start, Held(held.dataset, 1)
     plan = Pace(full.intervals(settled.step), settled.error_growth)
     if not plan.fits(place):
+        if until is None:
+            raise _damaged(checkpoint_path(path), "place")
         raise InputError(
             f"The run in '{path}' stands at t = {place['time']:g}, between the saves at "
             f"{place['start']:g} and {place['stop']:g}, and cannot end at {until:g}; choose a time "
             f"--until of {place['stop']:g} or later."
         )
-    return dataclasses.replace(start, state=state, standing=place)
+    stored = Held(held.dataset, int(place["rows"]))
+    return dataclasses.replace(start, state=state, standing=place), stored
 
 
 def _problem(
@@ -216,7 +241,8 @@ def _difference(name: str, one: Any, other: Any) -> tuple[str, Any, Any]:
             if found[0]:
                 return found
         return "", None, None
-    same = one == other or (isinstance(one, float) and math.isnan(one) and one is not other)
+    both_nan = all(isinstance(v, float) and math.isnan(v) for v in (one, other))
+    same = one == other or both_nan
     return ("", None, None) if same else (name, one, other)
 
 
@@ -236,6 +262,8 @@ def _extended(path: pathlib.Path, held: Run, problem: Problem, until: float | No
             )
         return problem
     until = check_number("The time --until", until, above=0)
+    if abs(until - problem.horizon) <= 1e-12 * problem.horizon:
+        until = problem.horizon
     if until < reached or (until == reached and held.status == "finished"):
         raise InputError(
             f"The run in '{path}' has reached t = {reached:g} already, but shall end at {until:g}; "
@@ -259,35 +287,84 @@ def _checkpoint(path: pathlib.Path, held: Run) -> tuple[State | None, dict[str, 
                 f"The checkpoint '{place}' belongs to another run: its {name} is not that of "
                 f"'{path}'; remove it, and the run begins again at time 0."
             )
-    numbers = {k: float(v) for k, v in attributes.items() if k not in IDENTITY}
+    numbers = {name: _number(place, name, attributes.get(name)) for name in STANDING}
+    if not (numbers["last_step"] > 0 and numbers["level"] <= FINEST):
+        raise _damaged(place, "last step")
+    if numbers["place"] > numbers["count"] * 2 ** numbers["level"]:
+        raise _damaged(place, "place")
     # After a crash of the machine the rows may be older than the checkpoint.
     recorded = held.dataset.variables["recorded"].data
-    done = int(numbers["save"])
-    if not (recorded[: done + 1] == 1).all():
+    rows = int(numbers["rows"])
+    if not 1 <= rows <= len(recorded):
+        raise _damaged(place, "number of rows")
+    if not (recorded[:rows] == 1).all():
         return None, {}
+    if attributes.get("fingerprint") != fingerprint(Held(held.dataset, rows)):
+        raise FileError(
+            f"The checkpoint '{place}' belongs to another run: the data or the rows of '{path}' "
+            "are not those that it was made after; remove it, and the run begins again at time 0."
+        )
     return state, numbers
+
+
+def _number(place: pathlib.Path, name: str, value: object) -> float:
+    """Return a number of a checkpoint, or raise FileError if it is none."""
+    if not isinstance(value, int | float) or not 0 <= value < LARGEST:
+        raise _damaged(place, name)
+    return float(value)
+
+
+def _damaged(place: pathlib.Path, name: str) -> FileError:
+    return FileError(
+        f"The checkpoint '{place}' is damaged: its {name} is none of a run; remove it, and the run "
+        "begins again at time 0."
+    )
 
 
 def _timeless(description: Any) -> Any:
     """Return a description of a problem without its horizon, which may change."""
-    return {k: v for k, v in json.loads(str(description)).items() if k != "horizon"}
+    try:
+        held = json.loads(str(description))
+    except (ValueError, RecursionError):
+        return description
+    if not isinstance(held, dict):
+        return description
+    return {k: v for k, v in held.items() if k != "horizon"}
 
 
-def _check_beginning(held: Run, row: Row) -> None:
-    """Raise InputError if the energies at time 0 are not those that the file holds.
+def _check_beginning(path: pathlib.Path, held: Run, dataset: Dataset, row: Row) -> None:
+    """Raise InputError if the data and the row of time 0 are not those that the file holds.
 
-    Functions are not compared, only what they do: a case that has changed, other data, or a
-    potential that is not the one given before shows here.
+    Functions are not compared, only what they do at time 0: a case that has changed, other data,
+    or a potential that is not the one given before shows here.
     """
     variables = held.dataset.variables
+    if set(variables) != set(dataset.variables):
+        names = sorted(set(variables) ^ set(dataset.variables))
+        raise FileError(
+            f"The run in '{path}' cannot go on: its variables are not those of this version "
+            f"({', '.join(names)}); go on with the version that wrote it."
+        )
+    for name in ("x", "y", "weight"):
+        if name in dataset.variables:
+            one, other = (each.variables[name].data for each in (held.dataset, dataset))
+            if not np.array_equal(one, other):
+                raise InputError(
+                    f"The run in '{path}' cannot go on: the data {name} in the file are not those "
+                    "of the problem here; give what it was made with."
+                )
     if variables["recorded"].data[0] != 1:
         return
     for name, value in row.items():
-        if not name.startswith("energy") and name != "mass":
+        if name not in variables or "time" not in variables[name].dims:
             continue
-        before = float(variables[name].data[0]) if name in variables else math.nan
-        if not np.isclose(before, float(value), rtol=SAME, atol=SAME, equal_nan=True):
+        before, now = variables[name].data[0], np.asarray(value, dtype=float)
+        # An array of the size of its largest entry: small ones are sums that may cancel.
+        size = float(np.abs(now[np.isfinite(now)]).max(initial=0.0))
+        if not np.allclose(before, now, rtol=SAME, atol=SAME * max(1.0, size), equal_nan=True):
+            shown = f"{float(before):.12g} in the file, but {float(now):.12g} for"
             raise InputError(
-                f"The run cannot go on: its {name} at time 0 is {before:.12g} in the file, but "
-                f"{float(value):.12g} for the problem here; give what it was made with."
+                f"The run in '{path}' cannot go on: its {name} at time 0 is "
+                f"{shown if now.ndim == 0 else 'not that of'} the problem here; give what it was "
+                "made with."
             )

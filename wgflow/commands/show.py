@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import pathlib
 import typing
 from typing import Any
 
@@ -28,7 +27,7 @@ def show(options: argparse.Namespace) -> int:
         _show_case(find_case(name))
     elif name.endswith(".py"):
         _show_case(case_from_file(name))
-    elif pathlib.Path(name).exists() or "." in name or os.sep in name:
+    elif os.path.exists(name) or "." in name or os.sep in name:
         _show_run(load(name))
     else:
         raise InputError(

@@ -18,6 +18,12 @@ from wgflow.store.dataset import (
     unfilled as unfilled,
 )
 from wgflow.store.lock import Lock as Lock
-from wgflow.store.paths import check_writable as check_writable, renamed as renamed
+from wgflow.store.paths import (
+    check_run as check_run,
+    check_writable as check_writable,
+    remove as remove,
+    renamed as renamed,
+    resolved as resolved,
+)
 from wgflow.store.reading import check_readable as check_readable, read as read
 from wgflow.store.writing import Writer as Writer, write as write

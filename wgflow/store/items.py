@@ -13,9 +13,10 @@ from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5a, h5d, h5o, h5r, h5t
+from h5py import h5a, h5d, h5o, h5r
 
 from wgflow.errors import FileError
+from wgflow.store import types
 from wgflow.store.dataset import Attribute, Variable
 
 MOST_ENTRIES = 10_000
@@ -25,6 +26,7 @@ MOST_TEXT = 10_000_000
 MAPPED = 64e6
 """Bytes from which an array is mapped, not read."""
 BARE = "This is a netCDF dimension but not a netCDF variable"
+SCALE, USES = "DIMENSION_SCALE", "REFERENCE_LIST"
 WHOLE = (h5d.CONTIGUOUS, h5d.COMPACT)
 
 
@@ -95,11 +97,11 @@ class Items:
         if item is not self._file:
             what += f" of '{item.name.strip('/')}'"
         held = h5a.open(item.id, name.encode())
-        kind = held.get_type().get_class()
-        if held.shape != () or kind not in (h5t.STRING, h5t.INTEGER, h5t.FLOAT):
+        kind = types.what(held.get_type())
+        if held.shape != () or kind not in (types.TEXT, types.NUMBER):
             raise self._refused(f"{what} is neither a text nor a number")
         value = item.attrs[name]
-        return self._text(value, what) if kind == h5t.STRING else plain(value)
+        return self._text(value, what) if kind == types.TEXT else plain(value)
 
     def _text(self, value: Any, what: str) -> str:
         try:
@@ -116,13 +118,15 @@ class Items:
 
     def variables(self) -> dict[str, Variable]:
         """Return the variables."""
-        found, bare = {}, {}
+        found, bare, scales = {}, {}, self._scales()
         for name, item in self._items.items():
             if self._label(item, "NAME").startswith(BARE):
                 bare[name] = item.shape
                 continue
-            dims = self._dims(name, item)
             data = self.array(name)
+            dims = tuple(scales.get((name, k), f"{name}_{k}") for k in range(data.ndim))
+            if self._label(item, "CLASS") == SCALE:
+                dims = (name,)
             if dims == (name,) and data.ndim != 1:
                 raise self._refused(f"the dimension '{name}' has {data.ndim} dimensions itself")
             units = self._label(item, "units", "1")
@@ -150,7 +154,8 @@ class Items:
                 "are read (h5repack -l CONTI -f NONE makes such)"
             )
         kind = item.id.get_type()
-        if item.shape is None or not self._is_plain(item):
+        held = types.what(kind)
+        if item.shape is None or held not in (types.TEXT, types.NUMBER):
             raise self._refused(f"'{name}' holds neither numbers nor texts")
         declared, stored = math.prod(item.shape) * kind.get_size(), item.id.get_storage_size()
         self._bytes_left -= stored
@@ -158,20 +163,13 @@ class Items:
             raise self._refused(
                 f"'{name}' has the shape {item.shape}, for which the file has too few bytes"
             )
-        if kind.get_class() == h5t.STRING:
+        if held == types.TEXT:
             return self._labels(name, item)
-        offset = item.id.get_offset() if declared >= MAPPED else None
+        offset = item.id.get_offset() if declared >= MAPPED and item.dtype.isnative else None
         if offset is not None:
             # On the disk until it is looked at: a run may be larger than the memory.
             return np.asarray(np.memmap(self._path, item.dtype, "r", offset, item.shape))
         return np.asarray(item[...], dtype=item.dtype.newbyteorder("="))
-
-    @staticmethod
-    def _is_plain(item: h5py.Dataset) -> bool:
-        kind = item.id.get_type().get_class()
-        if kind == h5t.ENUM:
-            return item.dtype == np.bool_
-        return kind == h5t.STRING or (kind in (h5t.INTEGER, h5t.FLOAT) and item.dtype.itemsize <= 8)
 
     def _labels(self, name: str, item: h5py.Dataset) -> np.ndarray:
         if item.ndim != 1 or item.shape[0] > MOST_ENTRIES:
@@ -195,31 +193,42 @@ class Items:
             )
         return text
 
-    def _dims(self, name: str, item: h5py.Dataset) -> tuple[str, ...]:
-        """Return the names of the dimensions, from the references to their scales.
+    def _scales(self) -> dict[tuple[str, int], str]:
+        """Return the name of the dimension scale of each axis of the variables that have one.
 
-        The functions of HDF5 for this trust the attribute, and are not used.
+        Each scale lists the places where it is used. The list that each variable has of its scales
+        is of entries of any length, and so are the memory and the time to read a damaged one; the
+        functions of HDF5 trust both.
         """
-        if self._label(item, "CLASS") == "DIMENSION_SCALE":
-            return (name,)
-        if "DIMENSION_LIST" not in item.attrs:
-            return tuple(f"{name}_{axis}" for axis in range(item.ndim))
-        held = h5a.open(item.id, b"DIMENSION_LIST")
-        kind = held.get_type()
-        good = kind.get_class() == h5t.VLEN and kind.get_super().equal(h5t.STD_REF_OBJ)
-        if not good or held.shape != (item.ndim,):
-            raise self._refused(f"the dimensions of '{name}' cannot be read")
-        return tuple(self._scale(name, scales) for scales in item.attrs["DIMENSION_LIST"])
+        found: dict[tuple[str, int], str] = {}
+        for scale, item in self._items.items():
+            if self._label(item, "CLASS") == SCALE and USES in item.attrs:
+                for name, axis in self._uses(scale, item):
+                    if found.setdefault((name, axis), scale) != scale:
+                        raise self._refused(f"'{name}' has two scales along one dimension")
+        return found
 
-    def _scale(self, name: str, references: np.ndarray) -> str:
-        """Return the name of the one dimension scale that these references give."""
-        if len(references) == 1 and references[0]:
-            target = h5r.dereference(references[0], self._file.id)
-            place = h5o.get_info(target).addr if isinstance(target, h5d.DatasetID) else None
-            scale = None if place is None else self._places.get(place)
-            if scale is not None and self._label(self._items[scale], "CLASS"):
-                return scale
-        raise self._refused(f"a dimension of '{name}' is not one of the file")
+    def _uses(self, scale: str, item: h5py.Dataset) -> Iterator[tuple[str, int]]:
+        """Yield each variable that a scale names, and the axis."""
+        held = h5a.open(item.id, USES.encode())
+        shape = held.shape
+        if types.what(held.get_type()) != types.USES or shape is None or len(shape) != 1:
+            raise self._refused(f"the places where the dimension '{scale}' is used cannot be read")
+        if shape[0] > MOST_ENTRIES:
+            raise self._refused(f"the dimension '{scale}' is used in too many places")
+        for reference, axis in item.attrs[USES]:
+            # What has been removed since is still named there.
+            name = self._name(reference)
+            if name is not None and 0 <= axis < self._items[name].ndim:
+                yield name, int(axis)
+
+    def _name(self, reference: h5py.Reference) -> str | None:
+        """Return the name of the variable that a reference gives, or None if there is none."""
+        try:
+            target = h5r.dereference(reference, self._file.id)
+            return self._places.get(h5o.get_info(target).addr)
+        except (ValueError, RuntimeError, OSError, TypeError, KeyError):
+            return None
 
 
 def plain(value: Any) -> Attribute:

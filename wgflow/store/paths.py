@@ -34,6 +34,37 @@ def check_writable(path: pathlib.Path, replace: bool = False) -> None:
         raise FileError(f"The folder '{folder}' of the output is not writable; choose another.")
 
 
+CHECKPOINT = ".checkpoint"
+"""What the name of a checkpoint has at its end."""
+
+
+def resolved(path: str | os.PathLike[str]) -> pathlib.Path:
+    """Return where a file is written: what a link points to, or the path itself."""
+    place = pathlib.Path(path)
+    with as_file_error(f"The file '{path}' cannot be written"):
+        return pathlib.Path(os.path.realpath(place)) if place.is_symlink() else place
+
+
+def check_run(path: pathlib.Path) -> None:
+    """Raise FileError if a run and its checkpoint cannot have these names.
+
+    What a run that was killed has left there under hidden names is removed; the lock is held.
+    """
+    place = path.with_name(path.name + CHECKPOINT)
+    if path.name.endswith(CHECKPOINT):
+        raise FileError(
+            f"The output '{path}' ends in {CHECKPOINT}, as checkpoints do; choose another name."
+        )
+    with as_file_error(f"The file '{path}' cannot be written"):
+        if place.is_dir():
+            raise FileError(
+                f"'{place}' is a folder, but the checkpoint of '{path}' goes there; choose another "
+                "name."
+            )
+        for file in (path, place):
+            hidden(file).unlink(missing_ok=True)
+
+
 def check_space(path: pathlib.Path, size: int) -> None:
     """Raise FileError if a file of this many bytes does not fit where it shall be written."""
     free = shutil.disk_usage(path.parent).free
@@ -50,6 +81,12 @@ def hidden(target: pathlib.Path) -> pathlib.Path:
     One that a process which was killed has left there is overwritten by the next.
     """
     return target.with_name(f".{target.name}.part")
+
+
+def remove(path: pathlib.Path) -> None:
+    """Remove a file if it is there."""
+    with as_file_error(f"The file '{path}' cannot be removed"):
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -72,7 +109,8 @@ def renamed(target: pathlib.Path, temporary: pathlib.Path | None = None) -> Iter
 
 def sync(path: pathlib.Path) -> None:
     """Wait until the content of a file or the names in a folder are on the disk."""
-    with contextlib.suppress(PermissionError):  # a folder cannot be opened everywhere
+    # Not every system opens a folder, or brings one to the disk.
+    with contextlib.suppress(OSError) if path.is_dir() else contextlib.nullcontext():
         descriptor = os.open(path, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -10,6 +10,7 @@ import h5py
 
 from wgflow.errors import FileError
 from wgflow.store.dataset import FORMAT, Dataset
+from wgflow.store.heaps import check_heaps
 from wgflow.store.items import Items
 from wgflow.store.paths import as_file_error
 
@@ -74,6 +75,7 @@ def check_readable(path: pathlib.Path) -> None:
         raise FileError(
             f"The file '{path}' is not an HDF5 file; give a file that wgflow run -o wrote."
         )
+    check_heaps(path)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from wgflow.store.paths import (
     check_space,
     check_writable,
     hidden,
+    remove,
     renamed,
     sync,
 )
@@ -63,16 +64,26 @@ class Writer:
             writer._file = _opened(writer.path)
         return writer
 
+    @property
+    def place(self) -> pathlib.Path:
+        """Where the file is now."""
+        return self._hidden or self.path
+
     def copy(self, source: str | os.PathLike[str], rows: int) -> None:
-        """Copy the first rows of another file with the same variables, recorded or not."""
+        """Copy the first rows, and all that is not along time, of a file of the same variables."""
         with (
             as_file_error(f"The file '{self.path}' cannot be written"),
             h5py.File(source, "r", locking=False) as old,
         ):
-            for name in _along_time(self._file):
-                if name != "time":
+            along_time = _along_time(self._file)
+            for name, item in self._file.items():
+                if name == "time":
+                    continue
+                if name in along_time:
                     for row in range(rows):
-                        self._file[name][row] = old[name][row]
+                        item[row] = old[name][row]
+                elif item.dtype.kind in "if":
+                    item[...] = old[name][...]
             self._file.flush()
 
     def publish(self) -> None:
@@ -120,7 +131,7 @@ class Writer:
     def sync(self) -> None:
         """Wait until all rows are on the disk."""
         with as_file_error(f"The file '{self.path}' cannot be written"):
-            sync(self._hidden or self.path)
+            sync(self.place)
 
     def close(self) -> None:
         """Close the file."""
@@ -131,7 +142,7 @@ class Writer:
         """Close the file, and remove it if it has not got its name yet."""
         self.close()
         if self._hidden is not None:
-            self._hidden.unlink(missing_ok=True)
+            remove(self._hidden)
 
 
 def write(path: str | os.PathLike[str], dataset: Dataset, *, replace: bool = False) -> None:
