@@ -17,6 +17,7 @@ from wgflow.commands import progress_bar
 ROOT = pathlib.Path(__file__).parent.parent
 RUN = ["run", "tanh-network", "--solver", "sgd"]
 TIMES = ["--until", "1", "--save-every", "0.5"]
+STEPS = ["--set", "step=1e-5", "--set", "width=40", "--until", "1", "--save-every", "0.01"]
 SHORT = [*RUN, "--set", "width=40", "--set", "step=0.1", *TIMES]
 
 
@@ -67,8 +68,8 @@ def test_the_size_of_a_large_run_is_told_before_it_starts(monkeypatch, capsys) -
     assert main([*SHORT, "-o", "run.h5"]) == 0
     said = capsys.readouterr().err
     size = pathlib.Path("run.h5").stat().st_size
-    told = float(said.split("The results take about ")[1].split(" MB.")[0])
-    assert 0.2 * size < told * 1e6 < size, "names and units take most of so small a file"
+    told = float(said.split("The results take about ")[1].split(" kB.")[0])
+    assert 0.2 * size < told * 1e3 < size, "names and units take most of so small a file"
     monkeypatch.setattr(progress_bar, "LARGE", 1e9)
     assert main([*SHORT, "-o", "again.h5"]) == 0
     assert "The results take" not in capsys.readouterr().err
@@ -76,8 +77,7 @@ def test_the_size_of_a_large_run_is_told_before_it_starts(monkeypatch, capsys) -
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_says_how_it_goes_on(number: int, capsys, folder) -> None:
-    steps = ["--set", "step=1e-5", "--set", "width=40", "--until", "1", "--save-every", "0.01"]
-    command = [*RUN, *steps, "-o", "run.h5"]
+    command = [*RUN, *STEPS, "-o", "run.h5"]
     run = subprocess.Popen(
         [sys.executable, "-m", "wgflow", *command],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -143,3 +143,49 @@ def test_wrong_options_of_resume(options: list[str], message: str, capsys, folde
     out, err = capsys.readouterr()
     assert out == "" and message in err and err.count("\n") == 1, err
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_screen_that_takes_nothing_does_not_end_a_run(stream: str, folder: pathlib.Path) -> None:
+    with open("/dev/full", "w") as full:
+        streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: full}
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "wgflow", *SHORT, "-o", "run.h5"]
+        assert subprocess.run(command, env=env, check=False, **streams).returncode == 0
+    assert wg.load("run.h5").status == "finished"
+
+
+def test_a_reader_that_leaves_does_not_end_a_run(folder: pathlib.Path) -> None:
+    """As in wgflow run ... 2>&1 | head -c 20, also where the run is stopped meanwhile."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "wgflow", *RUN, *STEPS, "-o", "run.h5"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    run.stdout.read(20)
+    run.stdout.close()
+    until = time.monotonic() + 60
+    while run.poll() is None and not (folder / "run.h5").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    time.sleep(1.0)
+    assert run.poll() is None, "the bar has ended the run"
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(60) == 130
+    stopped = wg.load("run.h5")
+    assert stopped.status == "interrupted" and stopped.reason.startswith("Stopped on request at")
+
+
+def test_a_run_without_its_checkpoint_says_that_it_begins_again(capsys, folder) -> None:
+    assert main([*SHORT, "-o", "run.h5", "--quiet"]) == 0
+    (folder / "run.h5.checkpoint").unlink()
+    assert main(["resume", "run.h5", "--until", "1.5"]) == 0
+    assert "no checkpoint beside 'run.h5': the run is computed again" in capsys.readouterr().err
+
+
+def test_an_empty_name_is_refused(capsys, folder: pathlib.Path) -> None:
+    assert main([*SHORT, "-o", ""]) == 2
+    assert "is a folder; give the name of a file" in capsys.readouterr().err
+    assert list(folder.iterdir()) == []

@@ -75,7 +75,8 @@ def solve(
         A results file to be written as the run goes; it must not exist unless `replace`. Its
         checkpoint stands beside it. Without it, the run is kept in memory.
     progress
-        Called after every step.
+        Called with a `Progress` (step, steps, time, horizon, size) before the first step and after
+        every step; a true return value ends the run as "interrupted".
     context
         Where to compute.
     save
@@ -103,6 +104,10 @@ def solve(
         if not isinstance(value, kind):
             raise InputError(f"The {name} is {value!r}, but must be a {kind.__name__} object.")
     seed = check_seed(seed)
+    if output is not None and not isinstance(output, str | os.PathLike):
+        raise InputError(f"The output is {output!r}, but must be the name of a file.")
+    if progress is not None and not callable(progress):
+        raise InputError(f"The progress is {progress!r}, but must be a function of a Progress.")
     place = None if output is None else store.resolved(output)
     check_choice("What to save", save, SAVES)
     every = check_number("The seconds between checkpoints", checkpoint_every, least=0)
@@ -227,7 +232,8 @@ def _check_alike(held: State, expected: State, shared: frozenset[str]) -> None:
     def shapes(state: State) -> dict[str, tuple[object, ...]]:
         return {k: (v.dtype, v.ndim, v.shape[k in shared :]) for k, v in state.items()}
 
-    if shapes(held) != shapes(expected):
+    broken = any(v.dtype.kind == "f" and np.isnan(v).any() for v in held.values())
+    if broken or shapes(held) != shapes(expected):
         raise InputError(
             "The state in the checkpoint is not one of this solver on this problem; remove the "
             "checkpoint, and the run begins again at time 0."

@@ -303,11 +303,15 @@ class FileRecorder:
         if law:
             self._writer.once(law, LAW_SAVE, self._rows.last)
         if self._unwritten:
-            reasons = [str(attributes["reason"]), f"The run cannot go on later: {self._unwritten}"]
-            attributes = {**attributes, "reason": " ".join(filter(None, reasons))}
+            later = (
+                "goes on from the one before" if self.checkpoint_path.exists() else "begins anew"
+            )
+            told = f"The last checkpoint is missing, and wgflow resume {later}: {self._unwritten}"
+            reason = " ".join(filter(None, [str(attributes["reason"]), told]))
+            attributes = {**attributes, "reason": reason}
         self._writer.attributes(attributes)
         self._writer.close()
-        made = store.read(self._writer.place)
+        made = store.read(self._writer.place, own=True)
         self._writer.discard()
         return made
 

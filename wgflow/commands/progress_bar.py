@@ -8,13 +8,18 @@ from typing import Any
 
 from tqdm import tqdm
 
+from wgflow.store.paths import as_size
+
 LARGE = 1e8
 """Bytes from which the size of the results is told before the run."""
 
 
 @dataclasses.dataclass
 class ProgressBar:
-    """A progress bar that is also where signals arrive: SIGINT and SIGTERM end the run cleanly."""
+    """A progress bar that is also where signals arrive: SIGINT and SIGTERM end the run cleanly.
+
+    A screen that is gone, or a log on a disk that is full, ends the bar and not the run.
+    """
 
     title: str
     quiet: bool
@@ -32,8 +37,11 @@ class ProgressBar:
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-        if self._bar is not None:
-            self._bar.close()
+        try:
+            if self._bar is not None:
+                self._bar.close()
+        except OSError:
+            self._bar.disable = True
 
     def _on_signal(self, number: int, frame: types.FrameType | None) -> None:
         if self.stop:
@@ -41,25 +49,35 @@ class ProgressBar:
         self.stop = True
 
     def __call__(self, progress: Any) -> bool:
-        if progress.size >= LARGE and not self.quiet and not self._told:
+        if progress.size >= LARGE and not self._told:
             self._told = True
-            tqdm.write(f"The results take about {_size(progress.size)}.", file=sys.stderr)
+            self.say(f"The results take about {as_size(progress.size)}.")
         return self.show(progress.step, progress.steps)
+
+    def say(self, text: str) -> None:
+        """Write a line above the bar."""
+        if not self.quiet:
+            try:
+                tqdm.write(text, file=sys.stderr)
+            except OSError:
+                self.quiet = True
 
     def show(self, done: int, total: int) -> bool:
         """Show how much is done, and return whether a signal asks to stop."""
         if not self.quiet:
-            if self._bar is None:
-                self._bar = tqdm(total=total, desc=self.title, unit=self.unit, mininterval=0.2)
-                self._bar.set_postfix_str("compiling kernels on first use")
-            elif done > 0 and self._bar.n == 0:
-                self._bar.set_postfix_str("")
-            self._bar.total = total
-            self._bar.update(done - self._bar.n)
+            try:
+                self._draw(done, total)
+            except OSError:
+                self.quiet = True
+                if self._bar is not None:
+                    self._bar.disable = True
         return self.stop
 
-
-def _size(size: float) -> str:
-    """Return a number of bytes as text."""
-    unit, name = (1e9, "GB") if size >= 1e9 else (1e6, "MB")
-    return f"{size / unit:.2g} {name}"
+    def _draw(self, done: int, total: int) -> None:
+        if self._bar is None:
+            self._bar = tqdm(total=total, desc=self.title, unit=self.unit, mininterval=0.2)
+            self._bar.set_postfix_str("compiling kernels on first use")
+        elif done > 0 and self._bar.n == 0:
+            self._bar.set_postfix_str("")
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)

@@ -2,10 +2,11 @@
 
 import argparse
 
-from wgflow import restart
+from wgflow import restart, store
 from wgflow.commands.progress_bar import ProgressBar
 from wgflow.commands.run import checkpoint_seconds, concluded, context_of
 from wgflow.options import parse
+from wgflow.recorder import checkpoint_path
 
 
 def resume(options: argparse.Namespace) -> int:
@@ -15,6 +16,11 @@ def resume(options: argparse.Namespace) -> int:
     begun = restart.standing(options.file)
     title = f"{options.file} from t = {begun:g}"
     with ProgressBar(title, quiet=options.quiet) as progress:
+        if not checkpoint_path(store.resolved(options.file)).exists():
+            progress.say(
+                f"There is no checkpoint beside '{options.file}': the run is computed again from "
+                "t = 0, and the rows in it are kept."
+            )
         run = restart.resume(
             options.file,
             until,

@@ -1,6 +1,7 @@
 """The command `run`."""
 
 import argparse
+import os
 import pathlib
 import sys
 
@@ -25,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
     context = context_of(options)
     seed = parse(options.seed, int, "The seed")
     case = str(problem.case)
-    output = options.output or f"{pathlib.Path(case).stem}-{solver.name}.h5"
+    usual = f"{pathlib.Path(case).stem}-{solver.name}.h5"
+    output = usual if options.output is None else options.output
     with ProgressBar(f"{case} by {solver.name}", quiet=options.quiet) as progress:
         made = solve(
             problem,
@@ -53,12 +55,18 @@ def checkpoint_seconds(options: argparse.Namespace) -> float:
 
 
 def concluded(made: Run, output: str, options: argparse.Namespace) -> int:
-    """Print what became of a run and return the exit code."""
-    if not options.quiet:
-        print_rows(made)
-        print(f"{made.status.capitalize()} in {made.statistics['seconds']:.1f} s; wrote {output}")
-    if made.reason:
-        print(f"wgflow: {made.reason}", file=sys.stderr)
-    if made.status == "interrupted" and not options.quiet:
-        print(f"Go on with: wgflow resume {output}", file=sys.stderr)
+    """Print what became of a run and return the exit code, also where nobody reads any more."""
+    try:
+        if not options.quiet:
+            print_rows(made)
+            seconds = made.statistics["seconds"]
+            print(f"{made.status.capitalize()} in {seconds:.1f} s; wrote {output}", flush=True)
+        if made.reason:
+            print(f"wgflow: {made.reason}", file=sys.stderr)
+        if made.status == "interrupted" and not options.quiet:
+            print(f"Go on with: wgflow resume {output}", file=sys.stderr, flush=True)
+    except OSError:
+        with open(os.devnull, "w") as nowhere:
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(nowhere.fileno(), stream.fileno())
     return EXIT_STATUS[made.status]

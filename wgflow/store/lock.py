@@ -31,6 +31,10 @@ class Lock:
             try:
                 self._lock = self._acquired(filelock.FileLock)
             except filelock.Timeout as error:
+                if not self._place.exists():  # where no file can be made at all
+                    raise FileError(
+                        f"The file '{path}' cannot be written: no file can be made there."
+                    ) from error
                 raise FileError(
                     f"The file '{path}' is being written by another run; wait for its end, or "
                     "choose another name."
@@ -47,6 +51,8 @@ class Lock:
 
     def _soft(self, path: pathlib.Path) -> filelock.BaseFileLock:
         """Return a lock that is a file, for disks that have no others."""
+        if self._place.exists() and not self._place.stat().st_size:
+            self._place.unlink()  # the empty one that was just made for the other kind
         try:
             return self._acquired(filelock.SoftFileLock)
         except filelock.Timeout as error:

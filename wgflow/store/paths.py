@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from wgflow.errors import FileError, InputError
 
-MEGABYTE = 1e6
+UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3}
 
 
 def check_writable(path: pathlib.Path, replace: bool = False) -> None:
@@ -65,13 +65,19 @@ def check_run(path: pathlib.Path) -> None:
             hidden(file).unlink(missing_ok=True)
 
 
+def as_size(size: float) -> str:
+    """Return a number of bytes as text, rounded to two digits."""
+    name, unit = next(((name, unit) for name, unit in UNITS.items() if size >= unit), ("kB", 1e3))
+    return f"{float(f'{size / unit:.2g}'):g} {name}"
+
+
 def check_space(path: pathlib.Path, size: int) -> None:
     """Raise FileError if a file of this many bytes does not fit where it shall be written."""
     free = shutil.disk_usage(path.parent).free
     if size > free:
         raise FileError(
-            f"The file '{path}' will take {size / MEGABYTE:.0f} MB, but {free / MEGABYTE:.0f} MB "
-            "are free there; save less often, or less of each save (--save final or summary)."
+            f"The file '{path}' will take {as_size(size)}, but {as_size(free)} are free there; "
+            "save less often, or less of each save (--save final or summary)."
         )
 
 

@@ -17,8 +17,13 @@ from wgflow.store.paths import as_file_error
 _VERSION = r"wgflow-run-(\d{1,9})"
 
 
-def read(path: str | os.PathLike[str]) -> Dataset:
+def read(path: str | os.PathLike[str], *, own: bool = False) -> Dataset:
     """Return the whole content of a results file.
+
+    Parameters
+    ----------
+    own
+        Whether this process has just written it, and it need not be searched for damage.
 
     Raises
     ------
@@ -26,7 +31,7 @@ def read(path: str | os.PathLike[str]) -> Dataset:
         The file does not exist, is not HDF5, is truncated, or is not a wgflow results file.
     """
     path = pathlib.Path(path)
-    check_readable(path)
+    check_readable(path, own=own)
     with opened(path) as file:
         items = Items(file, path)
         _check_format(path, items.text("format"))
@@ -52,7 +57,7 @@ def _check_format(path: pathlib.Path, held: str) -> None:
     )
 
 
-def check_readable(path: pathlib.Path) -> None:
+def check_readable(path: pathlib.Path, *, own: bool = False) -> None:
     """Raise FileError unless there is an HDF5 file at this path that may be opened."""
     try:
         exists = path.exists()
@@ -75,7 +80,8 @@ def check_readable(path: pathlib.Path) -> None:
         raise FileError(
             f"The file '{path}' is not an HDF5 file; give a file that wgflow run -o wrote."
         )
-    check_heaps(path)
+    if not own:
+        check_heaps(path)
 
 
 @contextlib.contextmanager
