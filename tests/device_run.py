@@ -12,7 +12,7 @@ import numpy as np
 from conftest import network
 
 import wgflow as wg
-from wgflow.device import CPU, Card, Device
+from wgflow.device import CPU, Card, Device, on_host
 from wgflow.noise import Stream
 from wgflow.solver import Scheme
 from wgflow.solvers.cloud import Cloud
@@ -22,10 +22,15 @@ from wgflow.solvers.sgd import SGD, SGDScheme
 STEPS, LENGTH, COUNT = 3, 0.05, 6
 
 
-def end(scheme: Scheme, device: Device) -> np.ndarray:
-    """Return where the particles are after some steps, none of which left the device."""
+def end(scheme: Scheme, device: Device, *, restart: bool = False) -> np.ndarray:
+    """Return where the particles are after some steps, none of which left the device.
+
+    With a restart the state goes through a checkpoint, which is on the host, after the first.
+    """
     state = scheme.initial()
     for index in range(STEPS):
+        if restart and index == 1:
+            state = scheme.restored({name: on_host(array) for name, array in state.items()})
         step = scheme.advance(state, LENGTH * index, index, LENGTH)
         assert step.status == "ok"
         state = step.state
@@ -72,6 +77,10 @@ def main() -> None:
         name: float(np.abs(end(there[name], Card(device_array)) - end(here[name], CPU)).max())
         for name in here
     }
+    for name, scheme in there.items():
+        card = Card(device_array)
+        again = end(scheme, card, restart=True) - end(scheme, card)
+        apart[f"{name} restarted"] = float(np.abs(again).max())
     share = 1, Stream.DYNAMICS, 3, 7, 2, 300
     drawn = Card(device_array).normal(*share).get() - CPU.normal(*share)
     apart["normals of a share"] = float(np.abs(drawn).max())

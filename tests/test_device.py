@@ -33,6 +33,14 @@ def test_particles_on_a_device_go_where_those_of_the_host_go(
     assert distances[name] < 1e-13
 
 
+@pytest.mark.parametrize("name", [name for name in SAME if not name.startswith("normals")])
+def test_a_run_on_a_device_goes_on_there_to_the_same_bits(
+    distances: dict[str, float], name: str
+) -> None:
+    """Its state comes back from a checkpoint, whose arrays are those of the host."""
+    assert distances[f"{name} restarted"] == 0.0
+
+
 def test_single_precision_is_that_of_the_sums_only(distances: dict[str, float]) -> None:
     assert 0 < distances["single"] < 1e-6
 
