@@ -27,6 +27,15 @@ def warm() -> wg.Problem:
     return network(temperature=0.5)
 
 
+def endless() -> wg.Problem:
+    def draw(generator: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        x = generator.uniform(-2, 2, count)
+        return x, np.sin(x)
+
+    risk = wg.Risk(wg.Data.from_law(draw, 30), wg.Neuron("tanh"))
+    return dataclasses.replace(network(), energy=risk + wg.Entropy(0.05))
+
+
 RUNS: dict[str, tuple[Callable[[], wg.Problem], Solver]] = {
     "euler": (network, wg.ParticleFlow(**NOISE)),
     "stochastic-heun": (network, wg.ParticleFlow(**NOISE, method="stochastic-heun")),
@@ -35,6 +44,7 @@ RUNS: dict[str, tuple[Callable[[], wg.Problem], Solver]] = {
     "adapted": (cold, wg.ParticleFlow(step=0.5, count=200, error_tolerance=1e-6)),
     "courant": (network, wg.ParticleFlow(step=0.25, count=200, courant=0.01)),
     "sgd": (network, wg.SGD(**BATCHES)),
+    "fresh": (endless, wg.SGD(**BATCHES, fresh=True)),
     "momentum": (cold, wg.SGD(**BATCHES, momentum=0.9)),
     "entropic": (warm, wg.JKO(step=0.125, shape=(40, 36), method="entropic")),
     "balanced-adapted": (
