@@ -63,7 +63,7 @@ def resume(
     """Go on with a run that was stopped or killed, and return the whole run.
 
     It ends with the bits of a run that was never stopped. Without a checkpoint it begins again at
-    time 0; rows that are stored already stay as they are.
+    time 0. Rows after the checkpoint are computed and written again, to the same bits.
 
     Parameters
     ----------
