@@ -35,7 +35,7 @@ def test_moments_of_a_grid_are_those_of_its_density() -> None:
 
 
 def test_on_a_circle_a_turn_moves_the_mean_and_keeps_the_spread() -> None:
-    places = np.array([-0.9, -0.5, 1.8])  # across the cut at -1
+    places = np.repeat([-0.9, -0.5, 1.8], 20)  # across the cut at -1
     mean, spread = on_circle(places)
     assert -1 <= mean < 2
     for turn in (0.3, 1.0, 5.0):
@@ -56,6 +56,45 @@ def test_a_narrow_law_has_the_spread_of_the_line_and_a_uniform_one_no_direction(
     mean, spread = moments(wg.GridMeasure([edge], np.full(8, 1 / 8)), CIRCLE)[0]
     assert np.isnan(mean)
     assert spread == pytest.approx(np.sqrt(2) * PERIOD / (2 * np.pi))
+
+
+def test_a_direction_that_chance_may_have_made_is_none_and_the_spread_stays() -> None:
+    generator = np.random.default_rng(2)
+    for count in (100, 1000):
+        even = -1 + PERIOD * generator.random((500, count))
+        held = np.array([on_circle(places) for places in even])
+        assert np.isnan(held[:, 0]).mean() > 0.99  # 1 - exp(-9) of all
+        np.testing.assert_allclose(held[:, 1], np.sqrt(2) * PERIOD / (2 * np.pi), rtol=0.2)
+    # r = 0.4 at the one end of the circle, by a part of the particles or of the mass.
+    even = -1 + PERIOD * (np.arange(60) + 0.5) / 60
+    assert on_circle(np.append(even, np.full(40, 0.7)))[0] == pytest.approx(0.7)
+    few = np.append(-1 + PERIOD * (np.arange(6) + 0.5) / 6, np.full(4, 0.7))
+    assert np.isnan(on_circle(few)[0])
+    places, mass = np.append(even, 0.7)[:, None], np.append(np.full(60, 0.01), 0.4)
+    assert np.isnan(moments(wg.Particles(places, mass), CIRCLE)[0, 0])  # one particle has it all
+
+
+def test_a_grid_has_a_direction_from_a_resultant_of_two_hundredths() -> None:
+    (edge,) = CIRCLE.grid([400])
+    angle = 2 * np.pi * (np.arange(400) + 0.5) / 400
+    for resultant, known in ((0.019, False), (0.021, True)):
+        law = wg.GridMeasure([edge], (1 + 2 * resultant * np.cos(angle - 2)) / 400)
+        mean, spread = moments(law, CIRCLE)[0]
+        assert np.isfinite(mean) == known
+        assert spread == pytest.approx(PERIOD / (2 * np.pi) * np.sqrt(2 * (1 - resultant)), 1e-4)
+        if known:
+            assert mean == pytest.approx(-1 + 2 / (2 * np.pi) * PERIOD)
+
+
+def test_a_row_without_any_direction_stands_in_the_table_and_is_explained() -> None:
+    case = wg.get_case("motorcycle").until(0.1)
+    runs = [wg.solve(case, wg.ParticleFlow(count=40, step=0.1), seed=seed) for seed in (0, 1)]
+    found = wg.compare(*runs)
+    (mean,) = [line for line in str(found).splitlines() if line.startswith("mean of v")]
+    assert mean.split()[3:] == ["-"]
+    assert "A mean direction is not defined where" in str(found)
+    assert found.to_dict()["quantities"]["mean_v"]["values"] == [[None, None]] * 2
+    assert np.isfinite(found.last["spread_v"].values).all()
 
 
 def test_the_mean_over_seeds_on_a_circle_goes_the_shorter_way() -> None:

@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 import wgflow as wg
 import wgflow.report
 from wgflow.cli import main
+from wgflow.commands import compare as command
 from wgflow.comparison_plot import figure_of, time_figure
+from wgflow.parser import parser
 from wgflow.report import report, save_report
 
 NESTED = {"br", "img", "meta"}
@@ -196,6 +198,7 @@ def test_what_no_axis_takes_leaves_a_sentence(comparison, monkeypatch) -> None:
 
 def test_error_bars_are_drawn_for_several_seeds(comparison) -> None:
     drawn = figure_of(comparison).axes[0]
+    assert drawn.get_title() == "Risk, with mean and error bar over seeds"
     (bars,) = drawn.containers
     assert bars.get_label() == "particles, mean of 2 seeds"
     np.testing.assert_array_equal(bars.lines[0].get_ydata(), comparison.quantities["risk"].mean[0])
@@ -227,6 +230,20 @@ def test_the_command_writes_everything_once(files, tmp_path: pathlib.Path, capsy
     assert Page((tmp_path / "c.html").read_text(encoding="utf-8")).of("table")
 
 
+def test_a_reader_who_closes_the_pipe_has_the_files_all_the_same(
+    files, tmp_path: pathlib.Path, monkeypatch
+) -> None:
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(command, "print", closed, raising=False)
+    names = {flag: tmp_path / f"c.{flag}" for flag in ("json", "html")}
+    outputs = [part for flag, name in names.items() for part in (f"--{flag}", str(name))]
+    with pytest.raises(BrokenPipeError):
+        command.compare(parser().parse_args(["compare", *files.values(), *outputs]))
+    assert all(name.stat().st_size > 1000 for name in names.values())
+
+
 def test_names_are_checked_before_the_runs_are_read(tmp_path: pathlib.Path, capsys) -> None:
     missing = [str(tmp_path / "a.h5"), str(tmp_path / "b.h5")]
     for flag, name, words in (
@@ -235,8 +252,9 @@ def test_names_are_checked_before_the_runs_are_read(tmp_path: pathlib.Path, caps
         ("--plot", "c.html", "must end in .png"),
         ("--html", "no/such/c.html", "does not exist"),
         ("--reference", "c.h5", "none of the files"),
+        *((flag, "", "is '', but must be") for flag in ("--json", "--plot", "--html")),
     ):
-        where = name if flag == "--reference" else str(tmp_path / name)
+        where = str(tmp_path / name) if name and flag != "--reference" else name
         assert main(["compare", *missing, flag, where]) == 2
         assert words in capsys.readouterr().err
 

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from wgflow.comparison import Comparison
-from wgflow.comparison.naming import printable
 from wgflow.comparison.quantity import Quantity
 from wgflow.plots import COLOURS, MARKERS, comparison_figure
+from wgflow.plots.side_by_side import legend_below
 
 STYLES = ("-", "--", ":", "-.")
 SIZE = (4.8, 3.5)
@@ -34,10 +34,6 @@ def figure_of(comparison: Comparison) -> Figure:
     """
     runs = [comparison.runs[column[0]] for column in comparison.columns]
     figure = comparison_figure(runs)
-    case = printable(runs[0].case or "own problem")
-    figure.suptitle(f"{case}: {', '.join(comparison.names)}")
-    for panel in figure.axes:
-        panel.title.set_parse_math(False)  # it may hold a text of a file
     panel = figure.axes[0]  # over time: the risk, or else the free energy
     held = comparison.recorded
     quantity = held["risk" if panel.get_ylabel().startswith("risk") else "energy"]
@@ -46,8 +42,8 @@ def figure_of(comparison: Comparison) -> Figure:
             continue
         label = f"{comparison.names[k]}, mean of {len(column)} seeds"
         _bars(panel, comparison, quantity, k, label=label, line="none")
-    if panel.get_legend() is not None:
-        panel.legend()
+    if panel.containers:
+        panel.set_title(f"{panel.get_title()}, with mean and error bar over seeds")
     return figure
 
 
@@ -109,8 +105,9 @@ def _finished(figure: Figure) -> Figure:
     panel = figure.axes[0]
     panel.title.set_fontsize("medium")
     panel.grid(alpha=0.3)
-    if panel.containers:
-        panel.legend(fontsize="small")
+    handles, names = panel.get_legend_handles_labels()
+    if names:
+        legend_below(figure, handles, names)
     return figure
 
 

@@ -20,7 +20,7 @@ from wgflow.comparison.export import FORMAT
 from wgflow.comparison.measured import ERROR_BAR, POOLED, REFERENCE
 from wgflow.comparison.output import check_ending, write_text
 from wgflow.comparison.quantity import Quantity
-from wgflow.comparison.table import cells, notes, some_times, with_error
+from wgflow.comparison.table import cells, notes, shown, some_times, with_error
 from wgflow.comparison_plot import change_figure, figure_of, time_figure
 from wgflow.provenance import versions
 from wgflow.report_style import STYLE
@@ -300,8 +300,7 @@ def _definitions(comparison: Comparison) -> Iterator[str]:
         yield f"<dt>{title}</dt><dd>{_text(words)}</dd>\n"
     if sampled:
         yield f"<dt>Pooled seeds</dt><dd>{_text(POOLED)}</dd>\n"
-    for quantity in comparison.quantities.values():
-        if np.isfinite(quantity.mean).any():
-            title = quantity.title.strip()
-            yield f"<dt>{_text(title)}</dt><dd>{_text(quantity.definition)}</dd>\n"
+    for quantity in shown(comparison.quantities).values():
+        title = quantity.title.strip()
+        yield f"<dt>{_text(title)}</dt><dd>{_text(quantity.definition)}</dd>\n"
     yield "</dl>\n"

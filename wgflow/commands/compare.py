@@ -29,13 +29,14 @@ def compare(options: argparse.Namespace) -> int:
         compared = comparison.compare(
             *runs, reference=reference, files=options.files, progress=show
         )
-        print(compared)
-        if options.json:
+        # Before the table: its reader may close the pipe on it, and has the files all the same.
+        if options.json is not None:
             compared.save(options.json, replace=options.force)
-        if options.plot:
+        if options.plot is not None:
             save_figure(figure_of(compared), options.plot, replace=options.force)
-        if options.html:
+        if options.html is not None:
             save_report(compared, options.html, replace=options.force)
+    print(compared)
     if written:
         print(f"Wrote {', '.join(written)}")
     return 0
@@ -43,13 +44,15 @@ def compare(options: argparse.Namespace) -> int:
 
 def _checked(options: argparse.Namespace) -> list[str]:
     """Return the files that shall be written, if they can be."""
-    if options.json:
+    written = [name for name in (options.json, options.plot, options.html) if name is not None]
+    if "" in written:
+        raise FileError("The name of an output is '', but must be that of a file; give it one.")
+    if options.json is not None:
         check_ending(options.json, (".json",), "comparison", replace=options.force)
-    if options.plot:
+    if options.plot is not None:
         check_image(options.plot, replace=options.force)
-    if options.html:
+    if options.html is not None:
         check_report(options.html, replace=options.force)
-    written = [name for name in (options.json, options.plot, options.html) if name]
     for name in written:
         if os.path.realpath(name) in map(os.path.realpath, options.files):
             raise FileError(f"The output '{name}' is one of the runs; give it another name.")

@@ -3,8 +3,9 @@
 On a line the moments are the mean and the standard deviation. On a circle of period L, with
 r e^(i phi) the mean of e^(2 pi i theta / L), they are the mean direction L phi / (2 pi) and the
 angular deviation L / (2 pi) sqrt(2 (1 - r)), which is the standard deviation for a narrow law and
-sqrt(2) L / (2 pi) for a uniform one. Source: P. Berens, "CircStat: a MATLAB toolbox for circular
-statistics" (J. Stat. Softw. 31(10), 2009).
+sqrt(2) L / (2 pi) for a uniform one. m particles with uniform directions have r > c / sqrt(m) with
+probability near exp(-c^2), and where r is that small its direction is noise. Source: P. Berens,
+"CircStat: a MATLAB toolbox for circular statistics" (J. Stat. Softw. 31(10), 2009).
 """
 
 from collections.abc import Sequence
@@ -16,8 +17,10 @@ from wgflow.errors import InputError
 from wgflow.measure import GridMeasure, Measure, Particles
 from wgflow.run import Run
 
-LEAST_RESULTANT = 1e-12
-"""Below this r is rounding, and the law has no mean direction."""
+CHANCE = 3.0
+"""A cloud whose r is below so many roots of its sum of squared masses has no mean direction."""
+LEAST_ON_GRID = 0.02
+"""Below this r a law on a grid has no mean direction."""
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -50,7 +53,7 @@ def pooled(laws: Sequence[Measure | None]) -> Measure | None:
 def moments(law: Measure, domain: Domain) -> np.ndarray:
     """Return mean and spread of each coordinate, shape (D, 2); on a grid those of its density.
 
-    A law on a circle that has no direction, as the uniform one, has NaN for its mean.
+    A law on a circle that has nearly no direction, as the uniform one, has NaN for its mean.
     """
     return np.array([_moments(law, axis, kind) for axis, kind in enumerate(domain.axes)])
 
@@ -58,10 +61,10 @@ def moments(law: Measure, domain: Domain) -> np.ndarray:
 def _moments(law: Measure, axis: int, kind: object) -> tuple[float, float]:
     if isinstance(law, GridMeasure):
         place, mass = law.centres[axis], law.marginal(axis)
-        width = np.diff(law.edges[axis])
+        width, least = np.diff(law.edges[axis]), LEAST_ON_GRID
     else:
         place, mass = law.position[:, axis], law.mass
-        width = np.zeros(1)
+        width, least = np.zeros(1), CHANCE * float(np.sqrt(mass @ mass))
     if not isinstance(kind, Circle):
         mean = float(mass @ place)
         # A constant density on a cell of width h has variance h^2 / 12.
@@ -72,4 +75,4 @@ def _moments(law: Measure, axis: int, kind: object) -> tuple[float, float]:
     length = min(abs(resultant), 1.0)
     mean = float(kind.fold(np.array([np.angle(resultant) * radius]))[0])
     spread = radius * float(np.sqrt(2 * (1 - length)))
-    return (mean if length > LEAST_RESULTANT else np.nan), spread
+    return (mean if length >= least else np.nan), spread

@@ -13,6 +13,9 @@ from wgflow.domain import Domain
 from wgflow.errors import InputError
 from wgflow.run import Run
 
+SAME_TIME = 1e-9
+"""Times that differ by no more, relative to themselves or to 1, are one."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Matched:
@@ -129,7 +132,8 @@ def seed_columns(runs: Sequence[Run]) -> tuple[tuple[int, ...], ...]:
     for number, run in enumerate(runs):
         seed = int(run.provenance["seed"])
         alike = places.setdefault(f"grid {number}" if run.on_grid else _identity(run), [])
-        column = next((c for c in alike if seed not in c), None)
+        free = (c for c in alike if seed not in c)
+        column = next((c for c in free if _same_plan(run, runs[next(iter(c.values()))])), None)
         if column is None:
             column = {}
             alike.append(column)
@@ -139,17 +143,29 @@ def seed_columns(runs: Sequence[Run]) -> tuple[tuple[int, ...], ...]:
 
 
 def _identity(run: Run) -> str:
-    """Return a text that two runs share if they differ in their seed only."""
+    """Return a text that two runs share if they differ in seed and save times only."""
     held = run.provenance
     described = {k: held[k] for k in ("case", "parameters", "problem", "solver", "settings")}
     digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    # The planned save times shape the steps, and the data are no part of the description.
-    for name in ("time", "x", "y", "weight"):
+    for name in ("x", "y", "weight"):  # the data are no part of the description
         variable = run.dataset.variables.get(name)
         if variable is not None:
             digest.update(f"{name} {variable.data.shape} {variable.data.dtype}".encode())
             digest.update(np.ascontiguousarray(variable.data).tobytes())
     return digest.hexdigest()
+
+
+def _same_plan(run: Run, other: Run) -> bool:
+    """Return whether two runs plan the same save times, which shape the steps.
+
+    Those of a run that was extended may differ by rounding.
+    """
+    own, its = (held.dataset.variables["time"].data for held in (run, other))
+    return own.shape == its.shape and bool(_same_time(own, its).all())
+
+
+def _same_time(time: np.ndarray, other: np.ndarray | float) -> np.ndarray:
+    return np.abs(time - other) <= SAME_TIME * np.maximum(1.0, np.abs(other))
 
 
 def _matched_rows(runs: Sequence[Run]) -> np.ndarray:
@@ -158,7 +174,7 @@ def _matched_rows(runs: Sequence[Run]) -> np.ndarray:
     for time in runs[0].time:
         rows = []
         for run in runs:
-            near = np.flatnonzero(np.abs(run.time - time) <= 1e-9 * max(1.0, abs(time)))
+            near = np.flatnonzero(_same_time(run.time, time))
             rows.extend(near[:1].tolist())
         if len(rows) == len(runs):
             common.append(rows)

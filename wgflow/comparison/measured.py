@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from wgflow.comparison.laws import law_at, moments, pooled
+from wgflow.comparison.laws import CHANCE, LEAST_ON_GRID, law_at, moments, pooled
 from wgflow.comparison.matching import Matched
 from wgflow.comparison.naming import printable
-from wgflow.comparison.problems import same_problem
 from wgflow.comparison.quantity import Quantity, over_seeds
 from wgflow.domain import Circle, Domain
 from wgflow.measure import Measure
@@ -24,11 +23,18 @@ Progress = Callable[[int, int], object]
 REFERENCE = (
     "Differences, percentages and distances are relative to the reference. Where it has several "
     "seeds, they are relative to the mean of its numbers, to the mean of its predictions, and to "
-    "the cloud of all its particles."
+    "the cloud of all its particles; each of its own seeds is part of that cloud, so that the "
+    "distances of these seeds are smaller than those of seeds that are not in it."
 )
 POOLED = (
     "Of pooled seeds: the same distance for the mean of the laws of all seeds, which is the cloud "
     "of all their particles; sampling moves it less from the reference than each of them."
+)
+DIRECTION = (
+    "A mean direction is not defined where a law has nearly none: where r, the length of the mean "
+    f"of e^(2 pi i theta / L) on a circle of period L, is below {CHANCE:g} sqrt(sum of squared "
+    f"masses), which is {CHANCE:g} / sqrt(m) for m equal particles and what chance alone can make, "
+    f"or below {LEAST_ON_GRID:g} on a grid."
 )
 TERM = "This term of the free energy; an entropy is not defined for particles."
 
@@ -71,21 +77,18 @@ def recorded(matched: Matched, index: Sequence[int]) -> dict[str, Quantity]:
         if name != "total":
             held = of(lambda run, name=name: run.energy.get(name))  # type: ignore[misc]
             add(f"energy_{name}", f"  {printable(name)} term", TERM, held, "absolute")
-    base = matched.base
-    minimum = base.minimum[matched.rows[matched.runs.index(base), index]]
-    same = np.array([same_problem(run, base) for run in matched.runs])
+    minimum = of(lambda run: run.minimum)
     add(
         "excess",
         "F - F*",
-        "Free energy above F*, the minimum over all laws on the grid of the reference, for runs of "
-        "its problem where it has a certificate.",
-        np.where(same[:, None], total - minimum, np.nan),
+        "Free energy above F*, the minimum over all laws on the grid of the run itself.",
+        total - minimum,
     )
     add(
         "minimum",
         "F*",
         "The minimum of the free energy over all laws on the grid of the run, by its dual.",
-        of(lambda run: run.minimum),
+        minimum,
     )
     add(
         "gap",
@@ -154,7 +157,7 @@ def _moment_words(order: int, kind: object) -> str:
         if order == 0:
             return (
                 "The mean direction on the circle, L phi / (2 pi), where r e^(i phi) is the mean "
-                "of e^(2 pi i theta / L) for the period L; not defined where r = 0."
+                f"of e^(2 pi i theta / L) for the period L. {DIRECTION}"
             )
         return (
             "The angular deviation, L sqrt(2 (1 - r)) / (2 pi): the standard deviation for a "

@@ -1,5 +1,6 @@
 """In what the problems of two runs differ, and what else a reader of a comparison must know."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,13 +22,11 @@ STATUS = {
 }
 
 
-def same_problem(run: Run, reference: Run) -> bool:
-    """Return whether two runs solve one problem, as far as their files tell; times may differ."""
-    return not differences(run, reference)
-
-
 def differences(run: Run, reference: Run) -> list[str]:
-    """Return in what the problem of a run differs from that of the reference, one text each."""
+    """Return in what the problem of a run differs from that of the reference, one text each.
+
+    Times may differ, and what is in no file is not seen.
+    """
     own, other = run.provenance, reference.provenance
     found = []
     if run.case != reference.case:
@@ -88,8 +87,7 @@ def _text(value: Any) -> str:
 def warnings(matched: Matched) -> list[str]:
     """Return a sentence on everything that speaks against reading the numbers as they stand."""
     base, names = matched.base, matched.names
-    others, states, laws, repeated = [], [], [], []
-    seen: dict[tuple[str, int], str] = {}
+    others, states, laws = [], [], []
     for name, column in zip(names, matched.columns, strict=True):
         first = matched.runs[column[0]]
         apart = differences(first, base)
@@ -108,18 +106,41 @@ def warnings(matched: Matched) -> list[str]:
                 states.append(f"Beware: {which} {what} (saves up to t = {run.time[-1]:g}){why}.")
             if law_at(run, int(matched.rows[number, -1])) is None:
                 laws.append(which.rstrip(","))
-            twin = seen.setdefault((_key(run), int(run.provenance["seed"])), name)
-            if twin != name and not run.on_grid:
-                repeated.append(
-                    f"Beware: {twin} and {name} have one seed and the same settings and are not "
-                    "independent, so they are no sample for an error bar."
-                )
     if laws:
         laws = [
             f"Beware: no law at t = {matched.time[-1]:g} is stored in, or can be read from, "
             f"{' and '.join(laws)}; what needs it is not defined."
         ]
-    return [*others, *states, *laws, *dict.fromkeys(repeated)]
+    return [*others, *states, *laws, *_repeated(matched)]
+
+
+def _repeated(matched: Matched) -> list[str]:
+    """Return a sentence on each run that is given several times, and on copies of a run."""
+    given: dict[object, list[str]] = {}
+    seeds: dict[tuple[str, int], str] = {}
+    called: dict[object, str] = {}
+    copies = []
+    for name, column in zip(matched.names, matched.columns, strict=True):
+        for number in column:
+            run, file = matched.runs[number], matched.files[number] if matched.files else None
+            key: object = id(run) if file is None else os.path.realpath(file)
+            called.setdefault(key, "one run" if file is None else f"'{printable(file)}'")
+            given.setdefault(key, []).append(name)
+            if run.on_grid or len(given[key]) > 1:
+                continue
+            twin = seeds.setdefault((_key(run), int(run.provenance["seed"])), name)
+            if twin != name:
+                copies.append(
+                    f"Beware: {twin} and {name} have one seed and the same settings and are not "
+                    "independent, so they are no sample for an error bar."
+                )
+    twice = [
+        f"Beware: {called[key]} is given {'twice' if len(names) == 2 else f'{len(names)} times'}, "
+        f"as {' and '.join(names)}; leave out all but one."
+        for key, names in given.items()
+        if len(names) > 1
+    ]
+    return [*twice, *dict.fromkeys(copies)]
 
 
 def _key(run: Run) -> str:

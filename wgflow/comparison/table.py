@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from wgflow.comparison.matching import Matched
-from wgflow.comparison.measured import ERROR_BAR
+from wgflow.comparison.measured import DIRECTION, ERROR_BAR
 from wgflow.comparison.naming import printable, seed_list, shown_settings
 from wgflow.comparison.quantity import Quantity
 from wgflow.run import Run
@@ -44,8 +44,8 @@ def sections(matched: Matched, last: Mapping[str, Quantity], risk: Quantity) -> 
         ]
         parts.append(Section("risk", rows))
     rest = Section(f"at t = {matched.time[-1]:g}", [])
-    for name, quantity in last.items():
-        if name == "risk" or not np.isfinite(quantity.mean).any():
+    for name, quantity in shown(last).items():
+        if name == "risk":
             continue
         if name == "mass_lost" and np.nanmax(np.abs(quantity.values)) < ROUNDING:
             continue
@@ -59,6 +59,16 @@ def sections(matched: Matched, last: Mapping[str, Quantity], risk: Quantity) -> 
             if any(together):
                 rest.rows.append(["  of pooled seeds", *together])
     return [*parts, rest]
+
+
+def shown(quantities: Mapping[str, Quantity]) -> dict[str, Quantity]:
+    """Return what is defined for a column: also a mean that is not, where there is a spread."""
+    kept = {}
+    for name, quantity in quantities.items():
+        held = quantities.get(name.replace("mean_", "spread_", 1), quantity)
+        if np.isfinite(held.mean).any():
+            kept[name] = quantity
+    return kept
 
 
 def some_times(count: int, most: int) -> list[int]:
@@ -191,4 +201,6 @@ def notes(matched: Matched) -> list[str]:
         f"Changes in brackets and distances are relative to ref = {base}; what names no time is "
         f"at t = {matched.time[-1]:g}{some}; - is not defined."
     ]
+    if any(matched.domain.periodic):
+        held.append(DIRECTION)
     return [*held, ERROR_BAR] if any(len(column) > 1 for column in matched.columns) else held
