@@ -187,6 +187,18 @@ def test_the_command_writes_a_movie_and_on_request_an_image(
     assert capsys.readouterr().out == "Wrote law.gif (5 frames) and run.png\n"
 
 
+def test_numbers_that_are_too_large_end_in_a_sentence_or_a_movie(grid, cloud, tmp_path) -> None:
+    """Without a warning, which pytest takes for an error."""
+    for run, name in ((cloud, "position"), (grid, "mass_on_grid"), (grid, "prediction")):
+        for value in (1e308, np.nan):
+            dataset = copy.deepcopy(run.dataset)
+            dataset.variables[name].data[1:, ...] = value
+            try:
+                animate(wg.Run(dataset), tmp_path / "law.gif", replace=True)
+            except wg.InputError as error:
+                assert "too large" in str(error) or "one save only" in str(error)
+
+
 def test_a_law_that_holds_no_number_is_left_out_of_the_movie(cloud) -> None:
     dataset = copy.deepcopy(cloud.dataset)
     dataset.variables["position"].data[1] = np.nan

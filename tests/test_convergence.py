@@ -283,9 +283,13 @@ def test_problems_and_references_that_do_not_fit_are_refused() -> None:
         wg.study(network(), FLOW, TWO, reference=run)
     with pytest.raises(wg.InputError, match="no save at t = 0.033"):
         wg.study(line, FLOW, TWO, reference=run, times=[0.033], workers=1)
-    with pytest.raises(wg.InputError, match="not those of the problem"):
-        other = wg.solve(network().until(0.1), FLOW)
+    other = wg.solve(network().until(0.1), FLOW)
+    with pytest.raises(wg.InputError, match="another problem than the study .*of shape"):
         wg.study(network(samples=21).until(0.1), FLOW, TWO, reference=other)
+    case = wg.get_case("tanh-network").until(0.1)
+    for reference in (wg.solve(case, FLOW), "mean"):
+        with pytest.raises(wg.InputError, match="'samples' changes the inputs"):
+            wg.study(case, FLOW, {"samples": [20, 40]}, reference=reference)
     with pytest.raises(wg.InputError, match="setting 'ridge'"):
         wg.study(network(), FLOW, {"ridge": [1, 2]})
     with pytest.raises(wg.InputError, match="must be a Problem"):
@@ -293,6 +297,36 @@ def test_problems_and_references_that_do_not_fit_are_refused() -> None:
     with pytest.raises(wg.InputError, match="did not finish: .*max_iterations"):
         reference = wg.FiniteVolume(0.1, (16, 16), max_iterations=1)
         wg.study(network().until(0.1), FLOW, TWO, reference=reference, workers=1)
+
+
+def test_a_run_is_a_reference_only_if_it_is_of_the_problem_of_the_study() -> None:
+    """But for what is varied, and for when it ends."""
+    line = wg.get_case("ornstein-uhlenbeck")
+    run = wg.solve(line.until(0.2).save_every(0.1), wg.FiniteVolume(0.05, 40))
+    kept = {"reference": run, "seeds": 1, "times": [0.1], "workers": 1}
+    assert (wg.study(line, FLOW, TWO, **kept).error > 0).all()
+    assert (wg.study(line, FLOW, {"lambda": [0.1, 0.3]}, **kept).error > 0).all()
+    hotter = wg.get_case("ornstein-uhlenbeck", temperature=2 * line.temperature)
+    words = rf"another problem than the study \(temperature = {line.temperature} instead of"
+    for vary in (TWO, {"stiffness": [1.0, 2.0]}):
+        with pytest.raises(wg.InputError, match=words):
+            wg.study(hotter, FLOW, vary, **kept)
+    pull = wg.Potential.quadratic((2.0,)) + wg.Entropy(line.temperature)
+    with pytest.raises(wg.InputError, match="case ornstein-uhlenbeck instead of own problem"):
+        wg.study(wg.Problem(pull, line.domain, line.initial, 0.2), FLOW, TWO, **kept)
+
+
+def test_what_a_reference_lacks_is_found_before_anything_runs() -> None:
+    problem, done = network().until(0.1), []
+    summary = wg.solve(problem, FLOW, save="summary")
+    for options, words in (
+        ({"times": [0.033]}, "no save at t = 0.033"),
+        ({"quantity": "prediction"}, "holds no predictions"),
+        ({"quantity": "wasserstein"}, "is not stored"),
+    ):
+        with pytest.raises(wg.InputError, match=words):
+            wg.study(problem, FLOW, TWO, reference=summary, progress=done.append, **options)
+    assert not done
 
 
 @pytest.mark.slow

@@ -98,7 +98,10 @@ def test_a_disk_that_fills_up_during_a_run_loses_nothing(small_disk) -> None:
 
     run = wg.solve(network(), SGD, seed=3, output=path, progress=fill, checkpoint_every=0)
     assert run.status == "finished"
-    assert "resume goes on from the one before" in run.reason and "no space is left on the device" in run.reason
+    assert (
+        "resume goes on from the one before" in run.reason
+        and "no space is left on the device" in run.reason
+    )
     whole = wg.solve(network(), SGD, seed=3)
     np.testing.assert_array_equal(wg.load(path).measure(-1).position, whole.measure(-1).position)
     assert names(small_disk) == ["filler", "run.h5", "run.h5.checkpoint"]

@@ -216,6 +216,26 @@ def test_numbers_that_are_none_are_shown_as_such(name: str, value: float, whole,
         assert main(["plot", "run.h5"]) == main(["compare", "other.h5", "run.h5"]) == 0
 
 
+@pytest.mark.parametrize("command", ["show", "plot", "compare"])
+def test_a_checkpoint_is_refused_by_the_name_of_its_run(command: str, whole, capsys) -> None:
+    for name, remedy in (("run.h5.checkpoint", "name 'run.h5'"), ("other", "name that of its run")):
+        pathlib.Path(name).write_bytes(whole["checkpoint"])
+        words = f"'{name}' is a checkpoint, not a results file; {remedy}."
+        options = [name] if command == "compare" else []
+        assert words in refused([command, name, *options], capsys)
+        pathlib.Path(name).unlink()
+
+
+@pytest.mark.parametrize("mass", [1e308, np.inf, 0.0])
+def test_masses_without_a_finite_sum_are_refused(mass: float, whole, capsys) -> None:
+    pathlib.Path("run.h5").write_bytes(whole["particles"])
+    with h5py.File("run.h5", "r+") as file:
+        changed("particle_mass", ..., mass)(file)
+        if mass > 1:
+            changed("particle_mass", 0, -mass)(file)  # the sum is inf - inf, or -inf + inf
+    assert "with a finite sum above 0" in refused(["plot", "run.h5"], capsys)
+
+
 def test_what_is_shown_of_a_file_is_no_command_to_a_terminal(whole, capsys) -> None:
     pathlib.Path("run.h5").write_bytes(whole["particles"])
     with h5py.File("run.h5", "r+") as file:

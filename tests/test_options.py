@@ -1,12 +1,14 @@
 """Laws of `name=value` texts: each type's values, and the sentence on each mistake."""
 
+import argparse
 from collections.abc import Callable
 from typing import Any, Optional
 
 import pytest
 
+import wgflow as wg
 from wgflow.errors import InputError
-from wgflow.options import parse, parse_assignments
+from wgflow.options import check_given, parse, parse_assignments, with_times
 
 KINDS: dict[str, Any] = {
     "step": float,
@@ -144,3 +146,33 @@ def test_a_union_takes_the_first_of_its_types_that_fits() -> None:
         assert parse(text, int | str, "It") == value
     with pytest.raises(InputError, match=r"It is 'x', but must be a number\."):
         parse("x", int | float, "It")
+
+
+def test_an_option_that_is_empty_is_refused_by_its_flag() -> None:
+    check_given(argparse.Namespace(output=None, save_every="1", panel=[], case="", quiet=False))
+    for empty in ("", " "):
+        with pytest.raises(InputError, match=r"The option --save-every is empty; give it a value"):
+            check_given(argparse.Namespace(output="a", save_every=empty))
+
+
+def test_the_end_and_the_saves_are_set_together() -> None:
+    problem = wg.get_case("ornstein-uhlenbeck")
+
+    def times(until: str | None, every: str | None) -> tuple[float, ...]:
+        return with_times(problem, argparse.Namespace(until=until, save_every=every)).save_times
+
+    assert times(None, None) == problem.save_times
+    assert times("1", None) == problem.until(1.0).save_times
+    assert times(None, "1") == (0.0, 1.0, 2.0)
+    assert times("3e6", "1e6") == (0.0, 1e6, 2e6, 3e6)
+    with pytest.raises(InputError, match="--until is 'late', but must be a number"):
+        times("late", "1")
+    with pytest.raises(InputError, match="--save-every is 'often', but must be a number"):
+        times(None, "often")
+
+
+@pytest.mark.parametrize("names", [("lambda", "temperature"), ("temperature", "lambda")])
+def test_a_parameter_given_by_both_its_names_is_named_by_both(names: tuple[str, str]) -> None:
+    words = "'temperature' is given twice, once as 'lambda'"
+    with pytest.raises(InputError, match=words):
+        wg.get_case("ornstein-uhlenbeck", **dict.fromkeys(names, 0.1))

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 import wgflow as wg
 from wgflow.cli import main
 from wgflow.parser import parser
-from wgflow.plots import PANELS, comparison_figure, run_figure
+from wgflow.plots import PANELS, comparison_figure, run_figure, save_figure
 from wgflow.plots.course import fall_of_energy
 
 
@@ -52,6 +53,11 @@ def titles(figure: Figure) -> list[str]:
 
 def legend(panel: Axes) -> list[str]:
     return [text.get_text() for text in panel.get_legend().get_texts()]
+
+
+def named(figure: Figure) -> list[str]:
+    """Return the names in the one legend of a comparison."""
+    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def line(panel: Axes, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -220,6 +226,64 @@ def test_what_a_run_does_not_have_is_refused_by_name(drops, grid, cloud) -> None
         run_figure(noisy, ["dissipation"])
 
 
+def test_a_time_is_refused_where_no_panel_shows_one(grid) -> None:
+    for panels in (["risk"], ["history", "energy"]):
+        with pytest.raises(wg.InputError, match=r"at a time \(law, marginals, fit, rays\)"):
+            run_figure(grid, panels, time=0.1)
+    run_figure(grid, ["risk", "fit"], time=0.1)
+
+
+def test_entropic_steps_have_a_line_on_why_the_energy_falls_less() -> None:
+    problem = network(horizon=0.5)
+    steps = {"step": 0.25, "shape": (48, 48)}
+    for solver, said in (
+        (wg.JKO(**steps, method="entropic"), True),
+        (wg.JKO(**steps), True),  # the usual method in the plane
+        (wg.JKO(**steps, method="balanced"), False),
+        (wg.FiniteVolume(**steps), False),
+    ):
+        panel = run_figure(wg.solve(problem, solver), ["dissipation"]).axes[-1]
+        assert ("lower for entropic steps" in panel.get_xlabel()) == said
+
+
+@pytest.mark.parametrize("value", [1e308, -1.7e308, np.inf, 1e-320])
+@pytest.mark.parametrize(
+    ("name", "panels"),
+    [
+        ("risk", ["risk"]),
+        ("energy", ["energy", "dissipation", "gap"]),
+        ("dissipation", ["dissipation"]),
+        ("mass_on_grid", ["law", "history"]),
+        ("prediction", ["fit"]),
+    ],
+)
+def test_numbers_at_the_ends_of_what_there_is_end_in_a_figure_or_a_sentence(
+    name: str, panels: list[str], value: float, grid, tmp_path
+) -> None:
+    """Without a warning, which pytest takes for an error."""
+    held = grid.dataset.variables[name].data
+    last = held.copy()
+    last[-1] = value
+    for values in (last, np.full_like(held, value)):
+        try:
+            save_figure(run_figure(changed(grid, **{name: values}), panels), tmp_path / "a.svg")
+        except wg.InputError as error:
+            told = "too large|is a finite number|not finite|no risk|numbers >= 0"
+            assert re.search(told, str(error))
+        (tmp_path / "a.svg").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("value", [1e308, -1.7e308])
+def test_a_law_that_is_too_far_out_is_a_sentence(value: float, cloud) -> None:
+    far = np.full_like(cloud.dataset.variables["position"].data, value)
+    for positions in (far, far * np.where(np.arange(far.shape[1]) % 2, 1, -1)[:, np.newaxis]):
+        run = changed(cloud, position=positions)
+        for panel in ("law", "marginals", "history"):
+            with pytest.raises(wg.InputError, match="too large to be drawn"):
+                run_figure(run, [panel])
+        assert "too large to be drawn" in sentences(run_figure(run))
+
+
 def test_the_help_names_every_panel() -> None:
     commands = parser()._subparsers._group_actions[0].choices
     text = " ".join(commands["plot"].format_help().split())
@@ -239,6 +303,10 @@ def test_the_command_draws_chosen_panels_and_refuses_before_it_writes(
         (["--panel", "riks"], "did you mean 'risk'"),
         (["--time", "soon"], "must be a number"),
         (["--time", "nan"], "finite"),
+        (["--panel", "risk", "--time", "1"], "law, marginals, fit, rays"),
+        (["-o", ""], "--output is empty"),
+        (["--animate", ""], "--animate is empty"),
+        (["--animate", "law.gif", "--fps", ""], "--fps is empty"),
         (["--fps", "5"], "--animate"),
         (["-o", "run.txt"], ".png"),
     ):
@@ -249,8 +317,10 @@ def test_the_command_draws_chosen_panels_and_refuses_before_it_writes(
 
 
 def test_laws_on_a_line_share_a_panel_that_shows_where_they_have_mass(drops) -> None:
-    panel = comparison_figure(drops).axes[2]
-    assert legend(panel) == ["jko, t = 0.001", "finite-volume, t = 0.001"]
+    figure = comparison_figure(drops)
+    panel = figure.axes[2]
+    assert named(figure) == ["jko", "finite-volume"]
+    assert panel.get_title() == "Law at t = 0.001"
     radius = max(abs(end) for end in panel.get_xlim())
     assert 0.2 < radius < 0.4  # of a box that ends at 0.5
     low, high = panel.dataLim.intervalx
@@ -260,8 +330,7 @@ def test_laws_on_a_line_share_a_panel_that_shows_where_they_have_mass(drops) -> 
 def test_runs_of_one_solver_are_named_by_what_sets_them_apart(drops) -> None:
     problem = wg.get_case("porous-medium", dimension=1).until(1e-3)
     second = wg.solve(problem, wg.JKO(step=5e-4, shape=32, time_order=2))
-    panel = comparison_figure([drops[0], second]).axes[0]
-    assert legend(panel) == ["jko", "jko order 2"]
+    assert named(comparison_figure([drops[0], second])) == ["jko", "jko order 2"]
 
 
 def test_every_density_in_the_plane_has_a_panel_and_a_front_a_linear_scale() -> None:
@@ -280,5 +349,6 @@ def test_a_comparison_without_laws_says_so(grid) -> None:
     assert "is not stored" in sentences(comparison_figure([summary, summary]))
     mixed = comparison_figure([grid, summary])
     assert sum(title.startswith("Law at t = 0.2") for title in titles(mixed)) == 1
-    assert legend(mixed.axes[1]) == ["data", "finite-volume 32x32 step 0.05, t = 0.2"]
+    fits = [drawn.get_label() for drawn in mixed.axes[1].lines]
+    assert fits == ["data", "finite-volume 32x32 step 0.05, t = 0.2"]
     assert "is not stored" in sentences(mixed)

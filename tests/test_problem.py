@@ -197,6 +197,21 @@ def test_save_every_part_of_the_horizon_gives_as_many_intervals(horizon: float, 
     assert np.diff(saved) == pytest.approx(horizon / parts, rel=1e-6)
 
 
+@pytest.mark.parametrize(("horizon", "every"), [(1.7, 0.5), (6.0, 0.7), (2.0, 0.1)])
+def test_a_horizon_and_a_spacing_at_once_are_one_after_the_other(
+    horizon: float, every: float
+) -> None:
+    """To the bit, but without the save times between that nobody asked for."""
+    at_once = make().until(horizon, every)
+    assert at_once.horizon == horizon
+    assert at_once.save_times == make().until(horizon).save_every(every).save_times
+
+
+def test_a_far_horizon_with_few_saves_is_a_problem() -> None:
+    far = make().until(3e6, 1e5)
+    assert len(far.save_times) == 31 and far.horizon == 3e6
+
+
 # --- parts ----------------------------------------------------------------------------------
 
 
@@ -267,7 +282,10 @@ REFUSALS: list[tuple[Callable[[], object], str]] = [
     (lambda: make().until(math.nan), "horizon is nan, but must be"),
     (lambda: make().save_every(0.0), "spacing of the save times is 0.0, but must be .* above 0"),
     (lambda: make().save_every(1e-7), "spacing of 1e-07 gives more than a million save times"),
-    (lambda: make().until(3e5), "more than a million save times"),
+    (lambda: make().until(3e5), "more than a million save times, .*--save-every"),
+    (lambda: make().until(3e5, 0.2), "spacing of 0.2 gives more than a million save times"),
+    (lambda: make().until(0.0, 0.2), "horizon is 0.0, but must be a finite number above 0"),
+    (lambda: make().until(1.0, -0.2), "spacing of the save times is -0.2, but must be .* above 0"),
 ]
 
 

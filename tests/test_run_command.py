@@ -187,5 +187,5 @@ def test_a_run_without_its_checkpoint_says_that_it_begins_again(capsys, folder) 
 
 def test_an_empty_name_is_refused(capsys, folder: pathlib.Path) -> None:
     assert main([*SHORT, "-o", ""]) == 2
-    assert "is a folder; give the name of a file" in capsys.readouterr().err
+    assert "The option --output is empty; give it a value" in capsys.readouterr().err
     assert list(folder.iterdir()) == []

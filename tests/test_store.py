@@ -310,7 +310,9 @@ def test_a_file_that_does_not_fit_on_the_disk_is_not_begun(
     path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(9, 9, 0))
-    with pytest.raises(FileError, match="will take 0.36 kB, but 0 kB are free there; save less often"):
+    with pytest.raises(
+        FileError, match="will take 0.36 kB, but 0 kB are free there; save less often"
+    ):
         Writer(path, dataset())
     assert list(path.parent.iterdir()) == []
 

@@ -80,6 +80,51 @@ def test_a_failed_run_exits_with_one(capsys) -> None:
     assert "2 of 2 runs did not finish (diverged" in capsys.readouterr().out
 
 
+def test_the_files_are_written_although_nobody_reads_the_table(folder) -> None:
+    """As with `wgflow study ... | head -0`."""
+    command = [*QUICK, *GRID, "--vary", "count=20,40", "-o", "study.json", "--plot", "study.png"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    study = subprocess.run(
+        [sys.executable, "-u", "-m", "wgflow", *command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(writer)
+    assert study.returncode == 0 and "Traceback" not in study.stderr
+    assert json.loads(pathlib.Path("study.json").read_text())["value"] == [20, 40]
+    assert pathlib.Path("study.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_table_is_printed_although_a_file_cannot_be_written(monkeypatch, capsys) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise wg.FileError("The figure 'study.png' cannot be written: no space.")
+
+    monkeypatch.setattr("wgflow.commands.study.save_figure", full)
+    files = ["-o", "study.csv", "--plot", "study.png"]
+    assert main([*QUICK, *GRID, "--vary", "count=20,40", *files]) == 2
+    out, err = capsys.readouterr()
+    assert "slope" in out and "Wrote study.csv\n" in out
+    assert err.endswith("wgflow: The figure 'study.png' cannot be written: no space.\n")
+
+
+def test_a_run_of_another_problem_is_no_reference(capsys) -> None:
+    made = ["--solver", "finite-volume", "--set", "shape=12,12", "--until", "0.2", "-o", "ref.h5"]
+    other = ["--save-every", "0.1", "--param", "lambda=0.2", "--quiet"]
+    assert main(["run", "tanh-network", *made, *other]) == 0
+    command = [*QUICK, "--vary", "count=20,40", "--reference", "ref.h5"]
+    assert main(command) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "another problem than the study (temperature = 0.2 instead of 0.0" in err
+    assert main([*command, "--param", "temperature=0.2"]) == 0
+    assert "against the run in ref.h5" in capsys.readouterr().out
+
+
 VARY = [*QUICK, "--vary", "count=20,40"]
 REFUSED = {
     "nothing varied": ([*QUICK, "--vary", "count"], ["'count'", "name=value,value"]),
@@ -106,6 +151,14 @@ REFUSED = {
     "executor": ([*VARY, "--executor", "cloud"], ["cloud", "mpi"]),
     "output": ([*VARY, "-o", "study.txt"], ["study.txt", ".json or .csv"]),
     "image": ([*VARY, "--plot", "study.gif"], [".gif", ".png, .pdf or .svg"]),
+    **{
+        f"empty {flag}": ([*VARY, flag, ""], [flag, "is empty"])
+        for flag in ("--output", "--plot", "--at", "--seeds", "--workers", "--reference", "--data")
+    },
+    "the same parameter by two names": (
+        [*VARY, "--param", "temperature=0.2", "--param", "lambda=0.1"],
+        ["'temperature' is given twice, once as 'lambda'"],
+    ),
     "existing output": ([*VARY, "-o", "held.json"], ["held.json", "exists already"]),
     "existing image": ([*VARY, "--plot", "held.png"], ["held.png", "exists already"]),
 }

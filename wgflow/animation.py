@@ -70,19 +70,12 @@ def animate(
     """
     path = pathlib.Path(path)
     check_movie(path, fps, replace=replace)
-    movie = movie_of(run)
     ending = path.suffix.lower()
     try:
-        # A folder of its own, because the ending of the name tells the writers what to write.
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-            part = pathlib.Path(folder) / f"movie{ending}"
-            with _writer(ending, fps, movie.figure, part) as writer:
-                for k in range(len(movie.saves)):
-                    movie.show(k)
-                    writer.grab_frame()
-                    if progress is not None:
-                        progress(k + 1, len(movie.saves))
-            part.replace(path)
+        with np.errstate(all="ignore"):  # numbers near the largest there are, in a file of anyone
+            return _written(movie_of(run), path, ending, fps, progress)
+    except InputError:
+        raise
     except OSError as error:
         reason = error.strerror or error
         raise FileError(f"The movie '{path}' cannot be written: {reason}.") from error
@@ -91,7 +84,10 @@ def animate(
             f"The movie '{path}' cannot be written: ffmpeg ended with code {error.returncode}, for "
             "want of space or of an encoder for h264; free some space, or write a .gif."
         ) from error
-    return len(movie.saves)
+    except (ValueError, ArithmeticError) as error:
+        raise FileError(
+            f"The movie '{path}' cannot be drawn, because its numbers are too large."
+        ) from error
 
 
 def check_movie(
@@ -204,6 +200,23 @@ def movie_of(run: Run) -> Movie:
     # From now on nothing moves, however wide the numbers at the axes are.
     figure.set_layout_engine("none")
     return Movie(figure, saves, show)
+
+
+def _written(
+    movie: Movie, path: pathlib.Path, ending: str, fps: int, progress: Progress | None
+) -> int:
+    """Write a movie and return the number of its frames."""
+    # A folder of its own, because the ending of the name tells the writers what to write.
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        part = pathlib.Path(folder) / f"movie{ending}"
+        with _writer(ending, fps, movie.figure, part) as writer:
+            for k in range(len(movie.saves)):
+                movie.show(k)
+                writer.grab_frame()
+                if progress is not None:
+                    progress(k + 1, len(movie.saves))
+        part.replace(path)
+    return len(movie.saves)
 
 
 def _line(panel: Axes, laws: list[Measure], domain: Domain) -> Update:

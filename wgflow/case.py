@@ -142,16 +142,18 @@ class Case:
             An unknown parameter, or a value of the wrong type or range.
         """
         allowed = self.parameters
-        values = {}
+        values: dict[str, Any] = {}
+        spelled: dict[str, str] = {}
         for name, value in given.items():
             full = ALIASES.get(name, name)
             if full not in allowed:
                 raise unknown("parameter", name, allowed, of=f"case {self.name}")
             if full in values:
+                other = next(word for word in (name, spelled[full]) if word != full)
                 raise InputError(
-                    f"The parameter '{full}' is given twice, once as '{name}'; give it once."
+                    f"The parameter '{full}' is given twice, once as '{other}'; give it once."
                 )
-            values[full] = value
+            values[full], spelled[full] = value, name
         extra: dict[str, Any] = {}
         if data is not None:
             if not self.takes_data:

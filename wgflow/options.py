@@ -10,10 +10,13 @@ from typing import Any
 
 from wgflow.case import ALIASES, settings_of
 from wgflow.errors import InputError, unknown
+from wgflow.problem import Problem
 from wgflow.recipe import Recipe
 from wgflow.solver import Solver
 from wgflow.solvers import solver_type
 
+POSITIONAL = ("case", "file", "name", "command")
+"""Options without a flag."""
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
@@ -103,3 +106,28 @@ def chosen(options: argparse.Namespace) -> tuple[Recipe, Solver]:
         # A parameter has changed the dimension: the shape of the case is for another one.
         solver = dataclasses.replace(solver, shape=None)  # type: ignore[call-arg]
     return recipe, solver
+
+
+def check_given(options: argparse.Namespace) -> None:
+    """Raise InputError if an option with a flag is given as an empty text."""
+    for name, value in vars(options).items():
+        if name not in POSITIONAL and isinstance(value, str) and not value.strip():
+            raise InputError(
+                f"The option --{name.replace('_', '-')} is empty; give it a value, or leave it out."
+            )
+
+
+def with_times(problem: Problem, options: argparse.Namespace) -> Problem:
+    """Return a problem with the horizon and the save times of the options until and save_every.
+
+    Raises
+    ------
+    InputError
+        One is no number, or together they are too many saves.
+    """
+    every = options.save_every
+    if every is not None:
+        every = parse(every, float, "The time --save-every")
+    if options.until is not None:
+        return problem.until(parse(options.until, float, "The time --until"), every)
+    return problem if every is None else problem.save_every(every)

@@ -150,18 +150,26 @@ class Problem:
             first += count
         return plan
 
-    def until(self, horizon: float) -> "Problem":
+    def until(self, horizon: float, every: float | None = None) -> "Problem":
         """Return the same problem with another horizon.
 
-        Save times beyond it are dropped; a longer horizon goes on with the last spacing.
+        Parameters
+        ----------
+        every
+            Results are stored at multiples of this time. By default save times beyond the horizon
+            are dropped, and a longer horizon goes on with the last spacing, or with the multiples
+            of the first one where all are multiples of it.
         """
         horizon = check_number("The horizon", horizon, above=0)
+        if every is not None:
+            times = _multiples(every, horizon)
+            return dataclasses.replace(self, horizon=horizon, save_times=times)
         times = list(self.save_times or ())
         spacing = times[-1] - times[-2]
         if not horizon - self.horizon < MOST_SAVES * spacing:
             raise InputError(
                 f"The horizon {horizon:g} asks for more than a million save times, {spacing:g} "
-                "apart; choose a shorter one, or save less often first."
+                "apart; choose a shorter one, or set the time between saves as well (--save-every)."
             )
         more = math.ceil((horizon - self.horizon) / spacing - 1e-9)
         count, first = len(times) - 1, times[1]
@@ -177,15 +185,7 @@ class Problem:
 
     def save_every(self, spacing: float) -> "Problem":
         """Return the same problem with results stored at multiples of `spacing`."""
-        spacing = check_number("The spacing of the save times", spacing, above=0)
-        if spacing * MOST_SAVES < self.horizon:
-            raise InputError(
-                f"A spacing of {spacing:g} gives more than a million save times up to the horizon "
-                f"{self.horizon:g}; choose a larger one."
-            )
-        count = math.ceil(self.horizon / spacing - 1e-9)
-        times = [k * spacing for k in range(count)]
-        return dataclasses.replace(self, save_times=times)
+        return dataclasses.replace(self, save_times=_multiples(spacing, self.horizon))
 
     def describe(self) -> dict[str, Any]:
         """Return the problem as plain data, for the results file."""
@@ -196,6 +196,17 @@ class Problem:
             "horizon": self.horizon,
             "schedule": "constant" if self.schedule is None else "own",
         }
+
+
+def _multiples(spacing: float, horizon: float) -> list[float]:
+    """Return the multiples of a time that are before the horizon, from 0 on."""
+    spacing = check_number("The spacing of the save times", spacing, above=0)
+    if spacing * MOST_SAVES < horizon:
+        raise InputError(
+            f"A spacing of {spacing:g} gives more than a million save times up to the horizon "
+            f"{horizon:g}; choose a larger one."
+        )
+    return [k * spacing for k in range(math.ceil(horizon / spacing - 1e-9))]
 
 
 def _save_times(times: Sequence[float] | None, horizon: float) -> tuple[float, ...]:

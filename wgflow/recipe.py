@@ -93,7 +93,7 @@ class Recipe:
         else:
             problem = case.problem(data=self.data, **self.parameters)  # type: ignore[arg-type]
         if self.horizon is not None:
-            problem = problem.until(self.horizon)
+            problem = problem.until(self.horizon, None if times is None else self.horizon)
         if times is not None:
             problem = dataclasses.replace(problem, save_times=times)
         return problem

@@ -12,6 +12,8 @@ from wgflow.measure import GridMeasure, Measure, Particles
 from wgflow.problem import Problem
 from wgflow.run_format import check_run
 from wgflow.store import Dataset
+from wgflow.store.checkpoint import CHECKSUM
+from wgflow.store.paths import CHECKPOINT
 
 
 class Run:
@@ -256,6 +258,10 @@ def read_run(path: str | os.PathLike[str]) -> Run:
         The file cannot be read or does not hold a run.
     """
     dataset = store.read(path)
+    if CHECKSUM in dataset.attributes:
+        name = os.fspath(path).removesuffix(CHECKPOINT)
+        remedy = f"name '{name}'" if name != os.fspath(path) else "name that of its run"
+        raise FileError(f"The file '{path}' is a checkpoint, not a results file; {remedy}.")
     try:
         return Run(dataset)
     except FileError as error:

@@ -189,10 +189,12 @@ class _Checks:
                     f"particles, but the domain has {domain.dimension} axes"
                 )
             mass = self._array("particle_mass", ("particle",))
-            with np.errstate(over="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
                 total = mass.sum()
             if not ((mass >= 0).all() and 0 < total < np.inf):
-                raise InputError("the masses of the particles are not numbers >= 0")
+                raise InputError(
+                    "the masses of the particles are not numbers >= 0 with a finite sum above 0"
+                )
         if law in self._variables and "time" not in self._variables[law].dims:
             index = int(self._array("law_save", (), kinds="i"))
             if not -1 <= index < len(self._variables["time"].data):

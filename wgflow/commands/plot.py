@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from wgflow.animation import FRAMES_A_SECOND, animate, check_movie
 from wgflow.commands.progress_bar import ProgressBar
 from wgflow.errors import FileError, InputError
-from wgflow.options import parse
+from wgflow.options import check_given, parse
 from wgflow.plots import check_image, check_panels, run_figure, save_figure
 from wgflow.results import load
 from wgflow.run import Run
@@ -15,9 +15,10 @@ from wgflow.run import Run
 
 def plot(options: argparse.Namespace) -> int:
     """Draw one run, or a movie of it."""
+    check_given(options)
     panels = [name.strip() for text in options.panel for name in text.split(",")]
-    check_panels(panels)
     time = None if options.time is None else parse(options.time, float, "The time --time")
+    check_panels(panels, time)
     movie = options.animate
     if options.fps is not None and not movie:
         raise InputError("The option --fps belongs to a movie; add --animate MOVIE, or leave it.")

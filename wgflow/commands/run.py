@@ -10,19 +10,16 @@ from wgflow.commands.progress_bar import ProgressBar
 from wgflow.commands.show import print_rows
 from wgflow.communicator import world
 from wgflow.loop import solve
-from wgflow.options import chosen, parse
+from wgflow.options import check_given, chosen, parse, with_times
 from wgflow.run import Run
 from wgflow.solver import Context
 
 
 def run(options: argparse.Namespace) -> int:
     """Solve a case and write a results file."""
+    check_given(options)
     recipe, solver = chosen(options)
-    problem = recipe.problem()
-    if options.until is not None:
-        problem = problem.until(parse(options.until, float, "The time --until"))
-    if options.save_every is not None:
-        problem = problem.save_every(parse(options.save_every, float, "The time --save-every"))
+    problem = with_times(recipe.problem(), options)
     context = context_of(options)
     seed = parse(options.seed, int, "The seed")
     case = str(problem.case)

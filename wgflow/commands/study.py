@@ -12,7 +12,7 @@ from wgflow.convergence import rate_study
 from wgflow.convergence.rates import Study, check_name
 from wgflow.convergence.reference import named_solver
 from wgflow.errors import InputError, unknown
-from wgflow.options import chosen, parse, parse_assignments
+from wgflow.options import check_given, chosen, parse, parse_assignments
 from wgflow.plots import check_image, save_figure
 from wgflow.rate_plot import study_figure
 from wgflow.recipe import Recipe
@@ -24,17 +24,22 @@ def study(options: argparse.Namespace) -> int:
     """Measure a rate of convergence."""
     with ProgressBar(f"Study of {options.case}", quiet=options.quiet, unit=" runs") as progress:
         made = _study_of(options, lambda at: progress.show(at.done, at.runs))
-    if not options.quiet:
-        print(made)
-    if options.output:
-        made.save(options.output, replace=options.force)
     # One that was interrupted may have nothing to draw yet.
     image = options.plot if made.outcome != "interrupted" or made.complete.any() else None
-    if image:
-        save_figure(study_figure(made), image, replace=options.force)
-    written = [name for name in (options.output, image) if name]
-    if written and not options.quiet:
-        print(f"Wrote {' and '.join(written)}")
+    written: list[str] = []
+    try:
+        if options.output is not None:
+            made.save(options.output, replace=options.force)
+            written.append(options.output)
+        if image is not None:
+            save_figure(study_figure(made), image, replace=options.force)
+            written.append(image)
+    finally:
+        # After the files, which do not wait for a reader, and also where one cannot be written.
+        if not options.quiet:
+            print(made)
+            if written:
+                print(f"Wrote {' and '.join(written)}")
     return EXIT_STATUS[made.outcome]
 
 
@@ -46,9 +51,10 @@ def _study_of(options: argparse.Namespace, progress: rate_study.Callback) -> Stu
     InputError
         Something given is unknown or out of range, or a file exists already; nothing is run then.
     """
-    if options.output:
+    check_given(options)
+    if options.output is not None:
         check_name(options.output, replace=options.force)
-    if options.plot:
+    if options.plot is not None:
         check_image(options.plot, replace=options.force)
     recipe, solver = chosen(options)
     times = options.at and [parse(t.strip(), float, "A time") for t in options.at.split(",")]

@@ -33,7 +33,11 @@ class Quantity:
 
 
 def _prediction(run: Run, rows: list[int]) -> np.ndarray:
-    assert run.prediction is not None
+    if run.prediction is None:
+        raise InputError(
+            f"{run!r} holds no predictions (it was saved with save={run.saved}); run again with "
+            "--save all (save='all' in Python)."
+        )
     return run.prediction[rows]
 
 
@@ -106,7 +110,7 @@ def observe(name: str, run: Run, times: Sequence[float]) -> Observed:
     Raises
     ------
     InputError
-        The run has no save at one of the times.
+        The run has no save at one of the times, or does not store there what is observed.
     """
     rows = []
     for time in times:

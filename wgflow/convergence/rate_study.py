@@ -150,6 +150,10 @@ def study(
             f"Errors against {yardstick.words} need at least three values of '{name}', but "
             f"{len(points)} were given; give one more, or another reference."
         )
+    if quantity == "prediction" and yardstick.solver is None:
+        _check_inputs(name, [base, *(point.recipe.problem(moments) for point in points)])
+    # What a run lacks is found before there are runs to be lost.
+    held = None if yardstick.run is None else observe(quantity, yardstick.run, moments)
     plan = _Plan(name, points, numbers, yardstick, moments, quantity)
     tasks = plan.tasks()
     tell = progress or (lambda _: None)
@@ -158,7 +162,7 @@ def study(
     )
     outcomes = {key: out or Outcome() for key, out in zip(tasks, found, strict=True)}
     runs = [[outcomes["run", v, s] for s in range(len(numbers))] for v in range(len(points))]
-    errors = _Errors(plan, outcomes, base.domain)
+    errors = _Errors(plan, outcomes, base.domain, held)
     case = base.case or "own problem"
     return Study(
         label=f"{case} by {words_of(points[0].solver, without=name)}",
@@ -193,6 +197,16 @@ def measure(task: Task, stop: Stop, threads: int | None) -> Outcome:
     finished = run.status == "finished"
     observed = observe(task.quantity, run, task.times) if finished else None
     return Outcome(run.status, run.reason, float(run.statistics["seconds"]), observed)
+
+
+def _check_inputs(name: str, problems: Iterable[Problem]) -> None:
+    """Raise InputError unless the networks of all problems predict at the same inputs."""
+    inputs = [problem.risk.data.x for problem in problems if problem.risk is not None]
+    if any(not np.array_equal(x, inputs[0]) for x in inputs):
+        raise InputError(
+            f"The parameter '{name}' changes the inputs of the data, so that predictions have no "
+            "common reference; give a solver as reference, or another quantity."
+        )
 
 
 def _times(given: Iterable[float] | None, problem: Problem) -> tuple[float, ...]:
@@ -261,11 +275,16 @@ class _Errors:
         Shape (V, T).
     """
 
-    def __init__(self, plan: _Plan, outcomes: Mapping[Key, Outcome], domain: Domain) -> None:
+    def __init__(
+        self,
+        plan: _Plan,
+        outcomes: Mapping[Key, Outcome],
+        domain: Domain,
+        held: Observed | None,
+    ) -> None:
         self.plan, self.outcomes, self.domain = plan, outcomes, domain
         values, seeds, times = len(plan.points), len(plan.seeds), len(plan.times)
-        run = plan.reference.run
-        self._held = None if run is None else observe(plan.quantity, run, plan.times)
+        self._held = held
         self._mean = self._mean_at_finest() if plan.reference.own == "mean" else None
         self.error = np.full((values, seeds, times), np.nan)
         self.mean_error = np.full((values, times), np.nan)

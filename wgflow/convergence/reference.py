@@ -5,11 +5,12 @@ import math
 import os
 from typing import Any
 
-import numpy as np
-
+from wgflow.case import ALIASES, settings_of
+from wgflow.comparison.problems import MOST, differences
 from wgflow.convergence.rates import FINEST, SUCCESSIVE
 from wgflow.convergence.variation import SAMPLING
 from wgflow.errors import InputError
+from wgflow.loop import solve
 from wgflow.measure import GridMeasure, Measure
 from wgflow.problem import Problem
 from wgflow.recipe import Recipe
@@ -89,9 +90,9 @@ def find_reference(
                 f"The reference '{path}' is neither a solver ({', '.join(SOLVERS)}), nor "
                 f"{', '.join(OWN)}, nor a results file."
             )
-        return _by_run(load(path), problem, f"the run in {path}")
+        return _by_run(load(path), f"the run in {path}", recipe, problem, name, solver)
     if isinstance(given, Run):
-        return _by_run(given, problem, repr(given)[1:-1])
+        return _by_run(given, repr(given)[1:-1], recipe, problem, name, solver)
     raise InputError(
         f"The reference is {given!r}, but must be a solver, a Run, the name of a results file, or "
         f"one of {', '.join(OWN)}."
@@ -185,16 +186,22 @@ def _longest(problem: Problem, step: float) -> float:
     return max(interval.step for interval in problem.intervals(step))
 
 
-def _by_run(run: Run, problem: Problem, words: str) -> Reference:
+def _by_run(
+    run: Run, words: str, recipe: Recipe, problem: Problem, varied: str, solver: Solver
+) -> Reference:
+    """Return a run as the reference, if it is one of the problem but for what is varied."""
     if [axis["name"] for axis in run.axes] != list(problem.domain.names):
         raise InputError(f"The law of {words} is on other axes than that of the problem.")
-    data = None if problem.risk is None else problem.risk.data
-    alike = data is None or (
-        run.x is not None
-        and run.y is not None
-        and np.array_equal(run.x, data.x)
-        and np.array_equal(run.y, data.y)
-    )
-    if not alike:
-        raise InputError(f"The data of {words} are not those of the problem; take a run of it.")
+    name = ALIASES.get(varied, varied)
+    value = run.provenance["parameters"].get(name)
+    if value is not None and name in problem.parameters and varied not in settings_of(type(solver)):
+        problem = recipe.with_parameter(name, value).problem(problem.save_times)
+    # Stopped before its first step, it holds what tells one problem from another.
+    own = solve(problem, solver, progress=lambda _: True, save="summary")
+    apart = differences(run, own)
+    if apart:
+        raise InputError(
+            f"The reference, {words}, solves another problem than the study "
+            f"({', '.join(apart[:MOST])}); take a run of the same problem."
+        )
     return Reference(words, run=run)

@@ -10,6 +10,7 @@ import numpy as np
 from wgflow.domain import Axis, Circle
 from wgflow.errors import InputError
 from wgflow.measure import GridMeasure, Measure, Particles
+from wgflow.plots.style import LARGEST
 from wgflow.run import Run
 
 MOST_POINTS = 4000
@@ -97,7 +98,13 @@ def common_bins(laws: Sequence[Measure], axis: int, on: Axis) -> np.ndarray:
 
 
 def in_view(laws: Sequence[Measure], axis: int, on: Axis) -> tuple[float, float]:
-    """Return the ends between which almost all mass of one coordinate lies, in any of the laws."""
+    """Return the ends between which almost all mass of one coordinate lies, in any of the laws.
+
+    Raises
+    ------
+    InputError
+        They are too large for an axis.
+    """
     if isinstance(on, Circle):
         return on.window
     ends: list[float] = []
@@ -112,6 +119,8 @@ def in_view(laws: Sequence[Measure], axis: int, on: Axis) -> tuple[float, float]
         else:
             ends += np.quantile(law.position[:, axis], [TAIL, 1 - TAIL]).tolist()
     low, high = min(ends), max(ends)
+    if not max(abs(low), abs(high)) < LARGEST:
+        raise InputError("The law has coordinates that are too large to be drawn.")
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         return low - 0.5, high + 0.5  # all in one place
     return float(low), float(high)

@@ -8,8 +8,11 @@ from matplotlib.figure import SubFigure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from wgflow.errors import InputError
-from wgflow.plots.style import COLOURS, LINES, MARKERS, TIME, colour
+from wgflow.plots.style import COLOURS, LARGEST, LINES, MARKERS, TIME, colour
 from wgflow.run import Run
+
+ENTROPIC = "by nature -dF/dt is lower for entropic steps:\nsee Equations in the documentation"
+"""What the panel of the dissipation says of a run of them."""
 
 
 def draw_risk(area: SubFigure, run: Run, time: float | None) -> None:
@@ -81,7 +84,8 @@ def _logarithmic_mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def draw_dissipation(area: SubFigure, run: Run, time: float | None) -> None:
     """Draw the dissipation at the saves against -dF/dt between them, and how far they differ.
 
-    What is compared is explained at `fall_of_energy`.
+    What is compared is explained at `fall_of_energy`. A line below says where a difference is one
+    of the method.
 
     Raises
     ------
@@ -95,16 +99,17 @@ def draw_dissipation(area: SubFigure, run: Run, time: float | None) -> None:
             f"Neither the dissipation nor the fall of the free energy is defined for {run.label}, "
             "as for particles at a temperature above 0."
         )
+    below = f"{TIME}\n({ENTROPIC})" if takes_entropic_steps(run) else TIME
     compared = np.isfinite(deviation)
     if compared.any():
         panel, lower = area.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         lower.plot(middle[compared], 100 * deviation[compared], "k+-", lw=0.8)
         lower.axhline(0, color="0.6", lw=0.8)
-        lower.set(xlabel=TIME, ylabel="deviation [%]")
+        lower.set(xlabel=below, ylabel="deviation [%]")
         lower.grid(alpha=0.3)
     else:
         panel = area.subplots()
-        panel.set_xlabel(TIME)
+        panel.set_xlabel(below)
     if known.any():
         where = run.time[known], run.dissipation[known]
         panel.semilogy(*where, "o-", ms=4, color=COLOURS[0], label="dissipation")
@@ -115,6 +120,16 @@ def draw_dissipation(area: SubFigure, run: Run, time: float | None) -> None:
     panel.set(ylabel="energy / time", title="Dissipation and -dF/dt")
     panel.grid(alpha=0.3)
     panel.legend()
+
+
+def takes_entropic_steps(run: Run) -> bool:
+    """Return whether a run is one of JKO steps of the entropic method, also where it was chosen."""
+    if run.solver != "jko":
+        return False
+    method = run.provenance["settings"].get("method")
+    kinds = [term["kind"] for term in run.provenance["problem"]["energy"]]
+    usual = len(run.axes) > 1 and "PowerEntropy" not in kinds
+    return method == "entropic" or (method is None and usual)
 
 
 def draw_gap(area: SubFigure, run: Run, time: float | None) -> None:
@@ -193,6 +208,8 @@ def _ticks(panel: Axes, values: np.ndarray) -> None:
     if values.max() >= 30 * values.min():
         return
     low, high = values.min() * 0.93, values.max() * 1.07
+    if low < 1 / LARGEST or high > LARGEST:
+        return
     lowest, highest = np.floor(np.log10(low)), np.ceil(np.log10(high))
     steps = (1, 1.5, 2, 3, 5, 7)
     decades = np.arange(lowest, highest + 1)

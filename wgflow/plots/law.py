@@ -13,7 +13,17 @@ from matplotlib.lines import Line2D
 from wgflow.domain import Domain
 from wgflow.measure import GridMeasure, Measure
 from wgflow.plots import bins
-from wgflow.plots.style import COLOURS, LINES, MOST_TIMES, at, colour, evenly, nearest, shades
+from wgflow.plots.style import (
+    COLOURS,
+    LARGEST,
+    LINES,
+    MOST_TIMES,
+    at,
+    colour,
+    evenly,
+    nearest,
+    shades,
+)
 from wgflow.run import Run
 
 DECADES = 4
@@ -142,7 +152,7 @@ def scale(peak: float, kind: str) -> Normalize:
         "log", over four decades below the peak; "linear"; or "root", in which the colour is that of
         the square root, so that a front shows and so does what a high peak turns into.
     """
-    peak = peak if peak > 0 else 1.0
+    peak = peak if 1 / LARGEST < peak < LARGEST else 1.0
     if kind == "log":
         return LogNorm(peak * 10.0**-DECADES, peak)
     return Normalize(0.0, peak) if kind == "linear" else PowerNorm(0.5, 0.0, peak)

@@ -2,6 +2,7 @@
 
 import pathlib
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from wgflow import store
@@ -21,7 +22,7 @@ def save_figure(figure: Figure, path: str | pathlib.Path, *, replace: bool = Fal
     path = pathlib.Path(path)
     check_image(path, replace=replace)
     try:
-        with store.renamed(path) as temporary:
+        with store.renamed(path) as temporary, np.errstate(all="ignore"):
             figure.savefig(temporary, dpi=150, format=path.suffix[1:].lower())
     except OSError as error:
         reason = error.strerror or error

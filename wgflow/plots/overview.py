@@ -36,10 +36,13 @@ class Panel:
         InputError where the run does not have what is drawn.
     size
         Returns rows and columns of axes that a run takes.
+    timed
+        Whether it can be drawn at one time.
     """
 
     draw: Draw
     size: Callable[[Run], tuple[int, int]] = _one
+    timed: bool = False
 
 
 PANELS = {
@@ -47,21 +50,31 @@ PANELS = {
     "energy": Panel(draw_energy),
     "dissipation": Panel(draw_dissipation),
     "gap": Panel(draw_gap),
-    "law": Panel(draw_law, size_of_law),
-    "marginals": Panel(draw_marginals, size_of_marginals),
+    "law": Panel(draw_law, size_of_law, timed=True),
+    "marginals": Panel(draw_marginals, size_of_marginals, timed=True),
     "history": Panel(draw_history, size_of_marginals),
-    "fit": Panel(draw_fit, size_of_fit),
-    "rays": Panel(draw_rays, size_of_rays),
+    "fit": Panel(draw_fit, size_of_fit, timed=True),
+    "rays": Panel(draw_rays, size_of_rays, timed=True),
 }
 
 
-def check_panels(panels: Sequence[str]) -> None:
-    """Raise InputError unless these are names of panels, each given once."""
+def check_panels(panels: Sequence[str], time: float | None = None) -> None:
+    """Raise InputError unless these are names of panels, each given once.
+
+    Of panels that are asked for at a time, at least one must be of those that show a time; none at
+    all are an overview, which has some.
+    """
     for k, name in enumerate(panels):
         if name not in PANELS:
             raise unknown("panel", name, PANELS)
         if name in panels[:k]:
             raise InputError(f"The panel '{name}' is asked for twice; name it once.")
+    if time is not None and panels and not any(PANELS[name].timed for name in panels):
+        timed = ", ".join(name for name, panel in PANELS.items() if panel.timed)
+        raise InputError(
+            f"A time was given, but no panel that shows the run at a time ({timed}); add one, or "
+            "leave the time out."
+        )
 
 
 def run_figure(
@@ -81,13 +94,12 @@ def run_figure(
     Raises
     ------
     InputError
-        The run holds no save, a name is not one of the panels, or the run does not have what a
-        panel asked for by name shows.
+        The run holds no save, a name is not one of the panels, none of them shows a time that is
+        given, or the run does not have what a panel asked for by name shows.
     """
-    if panels is not None:
-        check_panels(panels)
     if time is not None:
         time = check_number("The time of a figure", time)
+    check_panels(panels or (), time)
     check_saves([run])
     names = list(panels) if panels else usual_panels(run)
     rows = _rows([(name, PANELS[name].size(run)) for name in names])
@@ -96,6 +108,22 @@ def run_figure(
     size = max(WIDTH * widest, 1.3 * WIDTH), HEIGHT * sum(heights) + 0.4
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(f"{run.label} ({run.status})", parse_math=False)
+    # A file of anyone may hold the largest numbers there are; what overflows is left out.
+    with np.errstate(all="ignore"):
+        _draw(figure, run, rows, heights, time, strict=bool(panels))
+    return figure
+
+
+def _draw(
+    figure: Figure,
+    run: Run,
+    rows: list[list[tuple[str, tuple[int, int]]]],
+    heights: list[int],
+    time: float | None,
+    *,
+    strict: bool,
+) -> None:
+    """Draw rows of panels; what a run does not have is an error, or else a sentence."""
     bands = np.ravel(figure.subfigures(len(rows), 1, height_ratios=heights, squeeze=False))
     for band, row in zip(bands, rows, strict=True):
         widths = [size[1] for _, size in row]
@@ -104,11 +132,10 @@ def run_figure(
             try:
                 PANELS[name].draw(area, run, time)
             except InputError as error:
-                if panels:
+                if strict:
                     raise
                 area.clear()
                 note(area.subplots(), str(error))
-    return figure
 
 
 def usual_panels(run: Run) -> list[str]:

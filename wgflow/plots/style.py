@@ -17,6 +17,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", ":", "-.")
 TIME = "mean-field time t"
+LARGEST = 1e300
+"""Beyond it, or below its inverse, numbers overflow where ticks and colours are computed."""
 MOST_TIMES = 5
 """Times drawn in one panel at most, from light to dark."""
 
