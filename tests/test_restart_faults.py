@@ -77,6 +77,19 @@ def test_another_problem_is_noticed_by_its_data(tmp_path: pathlib.Path) -> None:
         wg.resume(path, problem=other)
 
 
+def test_another_initial_law_is_noticed_where_no_number_tells(tmp_path: pathlib.Path) -> None:
+    """An interaction does not change when all particles are moved together."""
+
+    def at(mean: float) -> wg.Problem:
+        domain = wg.Domain(wg.WholeLine())
+        return wg.Problem(wg.Interaction.quadratic(1.0), domain, wg.Gaussian(mean, 1.0), 1.0)
+
+    path = tmp_path / "run.h5"
+    wg.solve(at(0.0), wg.ParticleFlow(count=20, step=0.1), output=path)
+    with pytest.raises(wg.InputError, match="its position at time 0 is not that of the problem"):
+        wg.resume(path, 2.0, problem=at(1.0))
+
+
 def test_a_link_is_the_file_that_it_points_to(tmp_path: pathlib.Path) -> None:
     path, link = tmp_path / "run.h5", tmp_path / "link.h5"
     link.symlink_to(path)

@@ -362,9 +362,10 @@ def _check_beginning(path: pathlib.Path, held: Run, dataset: Dataset, row: Row) 
         # An array of the size of its largest entry: small ones are sums that may cancel.
         size = float(np.abs(now[np.isfinite(now)]).max(initial=0.0))
         if not np.allclose(before, now, rtol=SAME, atol=SAME * max(1.0, size), equal_nan=True):
-            shown = f"{float(before):.12g} in the file, but {float(now):.12g} for"
+            shown = "not that of"
+            if now.ndim == 0:
+                shown = f"{float(before):.12g} in the file, but {float(now):.12g} for"
             raise InputError(
-                f"The run in '{path}' cannot go on: its {name} at time 0 is "
-                f"{shown if now.ndim == 0 else 'not that of'} the problem here; give what it was "
-                "made with."
+                f"The run in '{path}' cannot go on: its {name} at time 0 is {shown} the problem "
+                "here; give what it was made with."
             )
