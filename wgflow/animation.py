@@ -96,11 +96,7 @@ def check_movie(
     """Raise InputError unless a movie can be written to this file."""
     path = pathlib.Path(path)
     check_count("The number of frames a second", fps, most=60)
-    if path.suffix.lower() not in DOTS:
-        raise FileError(
-            f"The movie '{path}' ends in '{path.suffix}', but must end in .mp4 or .gif."
-        )
-    store.check_writable(path, replace)
+    store.check_ending(path, (".mp4", ".gif"), "movie", replace=replace)
     if path.suffix.lower() == ".mp4" and _ffmpeg() is None:
         raise FileError(
             f"The movie '{path}' needs ffmpeg, which is not installed; run pip install "

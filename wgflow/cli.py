@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from wgflow.parser import BAD_INPUT, parser
+from wgflow.commands.exit_codes import BAD_INPUT, FAILED, INTERRUPTED
+from wgflow.parser import parser
 
 COMMANDS = {
     "list": ("show", "list_all"),
@@ -24,7 +25,6 @@ COMMANDS = {
 """The module and the function of each command; it is imported when it is called."""
 SHARED = ("run", "resume")
 """Commands that several ranks do together."""
-FAILED, INTERRUPTED = 1, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,10 +3,9 @@
 import argparse
 from typing import NoReturn
 
+from wgflow.commands.exit_codes import BAD_INPUT
 from wgflow.errors import one_line
 
-BAD_INPUT = 2
-"""Exit code."""
 STUDY_OPTIONS = (
     ("--vary", "NAME=VALUES", "a setting or parameter and its values, as in count=100,400,1600"),
     ("--solver", "NAME", "particles, jko, finite-volume or sgd; by default the first of the case"),

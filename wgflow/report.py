@@ -15,10 +15,10 @@ from html import escape
 import numpy as np
 from matplotlib.figure import Figure
 
+from wgflow import store
 from wgflow.comparison import Comparison
 from wgflow.comparison.export import FORMAT
 from wgflow.comparison.measured import ERROR_BAR, POOLED, REFERENCE
-from wgflow.comparison.output import check_ending, write_text
 from wgflow.comparison.quantity import Quantity
 from wgflow.comparison.table import cells, notes, shown, some_times, with_error
 from wgflow.comparison_plot import change_figure, figure_of, time_figure
@@ -44,12 +44,12 @@ def save_report(
         The file exists (unless `replace`), its ending is another, or it cannot be written.
     """
     check_report(path, replace=replace)
-    write_text(path, report(comparison), "report")
+    store.write_text(path, report(comparison), "report")
 
 
 def check_report(path: str | os.PathLike[str], *, replace: bool = False) -> None:
     """Raise FileError unless a report can be written to this file."""
-    check_ending(path, ENDINGS, "report", replace=replace)
+    store.check_ending(path, ENDINGS, "report", replace=replace)
 
 
 def report(comparison: Comparison) -> str:

@@ -5,8 +5,7 @@ import os
 
 from tqdm import tqdm
 
-from wgflow import comparison
-from wgflow.comparison.output import check_ending
+from wgflow import comparison, store
 from wgflow.comparison_plot import figure_of
 from wgflow.errors import FileError, InputError
 from wgflow.plots import check_image, save_figure
@@ -48,7 +47,7 @@ def _checked(options: argparse.Namespace) -> list[str]:
     if "" in written:
         raise FileError("The name of an output is '', but must be that of a file; give it one.")
     if options.json is not None:
-        check_ending(options.json, (".json",), "comparison", replace=options.force)
+        store.check_ending(options.json, (".json",), "comparison", replace=options.force)
     if options.plot is not None:
         check_image(options.plot, replace=options.force)
     if options.html is not None:

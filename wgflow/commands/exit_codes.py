@@ -1,4 +1,9 @@
 """What the commands return to the shell."""
 
-EXIT_STATUS = {"finished": 0, "not_converged": 1, "diverged": 1, "interrupted": 130}
-FAILED = 1
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+EXIT_STATUS = {
+    "finished": 0,
+    "not_converged": FAILED,
+    "diverged": FAILED,
+    "interrupted": INTERRUPTED,
+}

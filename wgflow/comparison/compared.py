@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from wgflow import store
 from wgflow.comparison.export import plain
 from wgflow.comparison.matching import Matched, matched
 from wgflow.comparison.measured import Progress, measured, recorded
-from wgflow.comparison.output import check_ending, write_text
 from wgflow.comparison.problems import warnings
 from wgflow.comparison.quantity import Quantity
 from wgflow.comparison.table import WIDTH, Section, sections, text_of
@@ -111,8 +111,8 @@ class Comparison(Matched):
         FileError
             The file exists (unless `replace`), its ending is another, or it cannot be written.
         """
-        check_ending(path, (".json",), "comparison", replace=replace)
-        write_text(path, self.to_json() + "\n", "comparison")
+        store.check_ending(path, (".json",), "comparison", replace=replace)
+        store.write_text(path, self.to_json() + "\n", "comparison")
 
 
 def compare(

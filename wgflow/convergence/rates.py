@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from wgflow import store
-from wgflow.errors import FileError
 
 FORMAT = "wgflow-study-1"
 NOT_RUN = "not run"
@@ -172,21 +171,12 @@ class Study:
         path = pathlib.Path(path)
         check_name(path, replace=replace)
         text = self.to_json() + "\n" if path.suffix.lower() == ".json" else self.to_csv()
-        try:
-            with store.renamed(path) as temporary:
-                pathlib.Path(temporary).write_text(text)
-        except OSError as error:
-            raise FileError(f"The study '{path}' cannot be written: {error.strerror}.") from error
+        store.write_text(path, text, "study")
 
 
 def check_name(path: str | os.PathLike[str], *, replace: bool = False) -> None:
     """Raise FileError unless a study can be written to this file."""
-    path = pathlib.Path(path)
-    if path.suffix.lower() not in (".json", ".csv"):
-        raise FileError(
-            f"The study '{path}' ends in '{path.suffix}', but must end in .json or .csv."
-        )
-    store.check_writable(path, replace)
+    store.check_ending(path, (".json", ".csv"), "study", replace=replace)
 
 
 def _names(study: Study) -> list[str]:

@@ -39,9 +39,4 @@ def save_figure(figure: Figure, path: str | pathlib.Path, *, replace: bool = Fal
 
 def check_image(path: str | pathlib.Path, *, replace: bool = False) -> None:
     """Raise FileError unless a figure can be written to this file."""
-    path = pathlib.Path(path)
-    if path.suffix.lower() not in ENDINGS:
-        raise FileError(
-            f"The figure '{path}' ends in '{path.suffix}', but must end in .png, .pdf or .svg."
-        )
-    store.check_writable(path, replace)
+    store.check_ending(path, ENDINGS, "figure", replace=replace)

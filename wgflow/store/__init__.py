@@ -26,4 +26,5 @@ from wgflow.store.paths import (
     resolved as resolved,
 )
 from wgflow.store.reading import check_readable as check_readable, read as read
+from wgflow.store.texts import check_ending as check_ending, write_text as write_text
 from wgflow.store.writing import Writer as Writer, write as write

@@ -6,6 +6,9 @@ import numpy as np
 
 FORMAT = "wgflow-run-1"
 
+BARE = "This is a netCDF dimension but not a netCDF variable"
+"""The netCDF4 convention for a dimension that has no coordinate variable."""
+
 Attribute = str | int | float
 
 

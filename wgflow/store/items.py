@@ -17,7 +17,7 @@ from h5py import h5a, h5d, h5o, h5r
 
 from wgflow.errors import FileError
 from wgflow.store import types
-from wgflow.store.dataset import Attribute, Variable
+from wgflow.store.dataset import BARE, Attribute, Variable
 
 MOST_ENTRIES = 10_000
 """Variables of a file, attributes of a file, and labels of a coordinate."""
@@ -25,7 +25,6 @@ MOST_TEXT = 10_000_000
 """Characters of all texts together; several may be stored in one place, so the file is no bound."""
 MAPPED = 64e6
 """Bytes from which an array is mapped, not read."""
-BARE = "This is a netCDF dimension but not a netCDF variable"
 SCALE, USES = "DIMENSION_SCALE", "REFERENCE_LIST"
 WHOLE = (h5d.CONTIGUOUS, h5d.COMPACT)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import h5py
 import numpy as np
 
-from wgflow.store.dataset import Attribute, Dataset, Variable, is_unfilled
+from wgflow.store.dataset import BARE, Attribute, Dataset, Variable, is_unfilled
 from wgflow.store.paths import (
     as_file_error,
     check_space,
@@ -197,9 +197,8 @@ def _write_all(file: h5py.File, dataset: Dataset) -> None:
         item.attrs["units"], item.attrs["long_name"] = variable.units, variable.long_name
     for dim, size in sizes.items():
         if dim not in dataset.variables:
-            # The netCDF4 convention for a dimension that has no coordinate variable.
             scale = file.create_dataset(dim, data=np.zeros(size, dtype=np.int8))
-            scale.make_scale(f"This is a netCDF dimension but not a netCDF variable.{size:10d}")
+            scale.make_scale(f"{BARE}.{size:10d}")
         else:
             file[dim].make_scale(dim)
     for name, variable in dataset.variables.items():
