@@ -4,7 +4,7 @@ import functools
 import importlib.resources
 import math
 
-from wgflow.case import Check
+from wgflow.check import Check
 from wgflow.data import Data, read_data
 from wgflow.domain import Circle, Domain, WholeLine
 from wgflow.energy import Entropy, Potential, Risk

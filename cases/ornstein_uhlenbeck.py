@@ -2,7 +2,7 @@
 
 import math
 
-from wgflow.case import Check
+from wgflow.check import Check
 from wgflow.domain import Domain, WholeLine
 from wgflow.energy import Entropy, Potential
 from wgflow.errors import check_number

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.optimize import brentq
 
-from wgflow.case import Check
+from wgflow.check import Check
 from wgflow.domain import Domain, Interval
 from wgflow.energy import Energy, PowerEntropy
 from wgflow.errors import InputError, check_count, check_number

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from wgflow.case import Check
+from wgflow.check import Check
 from wgflow.data import Data
 from wgflow.domain import Domain, Interval
 from wgflow.energy import Entropy, Potential, Risk

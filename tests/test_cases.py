@@ -3,7 +3,7 @@
 import pytest
 
 import wgflow as wg
-from wgflow.case import Check
+from wgflow.check import Check
 
 CHECKS = [
     pytest.param(check, id=f"{name}: {check.quantity}")

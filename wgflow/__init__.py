@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wgflow.case import (
         Case as Case,
-        Check as Check,
         find_case as find_case,
         get_case as get_case,
         list_cases as list_cases,
     )
+    from wgflow.check import Check as Check, Rate as Rate
     from wgflow.comparison import Comparison as Comparison, compare as compare
     from wgflow.convergence import Study as Study, study as study
     from wgflow.data import Data as Data, read_data as read_data
@@ -45,6 +45,15 @@ if TYPE_CHECKING:
     from wgflow.measure import GridMeasure as GridMeasure, Particles as Particles
     from wgflow.neuron import Neuron as Neuron
     from wgflow.optimality import Certificate as Certificate, certificate as certificate
+    from wgflow.panel import Curve as Curve, Panel as Panel
+    from wgflow.populations import (
+        NormalInputs as NormalInputs,
+        RadialInputs as RadialInputs,
+        SphereInputs as SphereInputs,
+        UniformInputs as UniformInputs,
+        mixture as mixture,
+        population as population,
+    )
     from wgflow.problem import Problem as Problem
     from wgflow.restart import resume as resume
     from wgflow.results import load as load
@@ -62,7 +71,8 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "case": ("Case", "Check", "find_case", "get_case", "list_cases"),
+    "case": ("Case", "find_case", "get_case", "list_cases"),
+    "check": ("Check", "Rate"),
     "optimality": ("Certificate", "certificate"),
     "comparison": ("Comparison", "compare"),
     "convergence": ("Study", "study"),
@@ -76,6 +86,15 @@ _HOMES = {
     "restart": ("resume",),
     "measure": ("GridMeasure", "Particles"),
     "neuron": ("Neuron",),
+    "panel": ("Curve", "Panel"),
+    "populations": (
+        "NormalInputs",
+        "RadialInputs",
+        "SphereInputs",
+        "UniformInputs",
+        "mixture",
+        "population",
+    ),
     "problem": ("Problem",),
     "run": ("Run",),
     "loop": ("solve",),

@@ -2,7 +2,9 @@
 
 A case module is data and functions: `SOURCE` (where the setting comes from), `SOLVERS` (the
 settings each solver starts from), `CHECKS`, and `problem(**parameters)`, whose signature declares
-the parameters, their types and defaults, and whose docstring says what the case is.
+the parameters, their types and defaults, and whose docstring says what the case is. It may have
+`EQUATION` (the free energy, in LaTeX), `RATES` (of convergence) and `figure()`, which returns
+panels of curves and whose docstring is their caption.
 """
 
 import contextlib
@@ -19,8 +21,10 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from wgflow.check import Check, Rate
 from wgflow.data import Data, read_data
 from wgflow.errors import InputError, unknown
+from wgflow.panel import Panel
 from wgflow.problem import Problem
 from wgflow.solver import Solver
 from wgflow.solvers import solver_type
@@ -28,32 +32,6 @@ from wgflow.solvers import solver_type
 ALIASES = {"lambda": "temperature"}
 """Names of parameters that users of the field write but Python cannot."""
 FOLDER = pathlib.Path(__file__).parent / "cases"
-
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """A number that a case must reproduce.
-
-    Attributes
-    ----------
-    quantity
-        What is computed, in words.
-    compute
-        Computes it.
-    reference, tolerance
-        The number it is compared with, and the largest allowed absolute difference.
-    kind
-        "exact", "published" or "independent" (computed once by other means).
-    source
-        Where the reference comes from.
-    """
-
-    quantity: str
-    compute: Callable[[], float]
-    reference: float
-    tolerance: float
-    kind: str
-    source: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +51,13 @@ class Case:
     name
         The name users give, with hyphens.
     module
-        Holds `SOURCE`, `SOLVERS`, `CHECKS` and `problem`.
+        Holds `SOURCE`, `SOLVERS`, `CHECKS` and `problem`, and may hold `EQUATION`, `RATES` and
+        `figure`.
 
     Raises
     ------
     InputError
-        The module lacks one of them.
+        The module lacks one of the four, or one of them is of the wrong type.
     """
 
     def __init__(self, name: str, module: types.ModuleType) -> None:
@@ -100,10 +79,13 @@ class Case:
                     f"The parameter '{parameter.name}' of the case '{name}' has no default; every "
                     "parameter of problem needs one."
                 )
+        self.checks: Sequence[Check] = _all_of(name, "CHECKS", Check, module.CHECKS)
+        self.rates: Sequence[Rate] = _all_of(name, "RATES", Rate, getattr(module, "RATES", ()))
+        self.equation: str = getattr(module, "EQUATION", "")
+        self._figure: Callable[[], Sequence[Panel]] | None = getattr(module, "figure", None)
         self.name = name
         self.source: str = module.SOURCE
         self.solvers: Mapping[str, Solver] = module.SOLVERS
-        self.checks: Sequence[Check] = module.CHECKS
         self._problem: Callable[..., Problem] = module.problem
         self.description = inspect.getdoc(module.problem) or inspect.getdoc(module) or ""
 
@@ -111,6 +93,24 @@ class Case:
     def summary(self) -> str:
         """The first line of the description."""
         return self.description.splitlines()[0] if self.description else ""
+
+    @property
+    def has_figure(self) -> bool:
+        """Whether the case says what to draw."""
+        return self._figure is not None
+
+    @property
+    def caption(self) -> str:
+        """What its figure shows, in words."""
+        return inspect.getdoc(self._figure) or ""
+
+    def figure(self) -> Sequence[Panel]:
+        """Return the panels of its figure, which may take a run or more to compute."""
+        if self._figure is None:
+            raise InputError(
+                f"The case '{self.name}' has no figure; it defines no function figure."
+            )
+        return _all_of(self.name, "figure", Panel, self._figure())
 
     @property
     def takes_data(self) -> bool:
@@ -189,6 +189,16 @@ class Case:
             if setting not in allowed:
                 raise unknown("setting", setting, allowed, of=f"solver {name}")
         return dataclasses.replace(start, **settings)
+
+
+def _all_of(case: str, part: str, kind: type, given: Any) -> Sequence[Any]:
+    """Return what was given as a tuple, or raise InputError unless it holds this kind only."""
+    if not isinstance(given, Sequence) or not all(isinstance(entry, kind) for entry in given):
+        raise InputError(
+            f"The part '{part}' of the case '{case}' must be a sequence of {kind.__name__} "
+            f"objects, but is {given!r}."
+        )
+    return tuple(given)
 
 
 def settings_of(kind: type[Solver]) -> dict[str, Any]:
