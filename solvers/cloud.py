@@ -104,7 +104,7 @@ class Cloud:
         Parameters
         ----------
         spread
-            The integral of xi over the step.
+            The integral of xi c over the step, with the cooling c.
         """
         deviation = np.sqrt(2 * self.problem.temperature * spread)
         return deviation * self.normal(noise.Stream.DYNAMICS, index)

@@ -6,7 +6,7 @@ from typing import ClassVar
 from wgflow.domain import check_shape
 from wgflow.errors import InputError, check_choice, check_count, check_number
 from wgflow.problem import Problem
-from wgflow.solver import Context, Scheme, Solver
+from wgflow.solver import Context, Scheme, Solver, check_no_cooling
 from wgflow.solvers.finite_volume_explicit import ExplicitScheme
 from wgflow.solvers.finite_volume_scheme import ImplicitScheme
 from wgflow.solvers.step_doubling import StepDoubling
@@ -98,6 +98,7 @@ class FiniteVolume(Solver):
 
     def prepare(self, problem: Problem, seed: int, context: Context) -> Scheme:
         """Return the scheme, or raise InputError if the energy or the domain does not allow it."""
+        check_no_cooling(problem, self.name)
         energy = problem.energy
         if not energy.diffuses:
             raise InputError(

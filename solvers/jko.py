@@ -7,7 +7,7 @@ from wgflow.domain import check_shape
 from wgflow.energy import Interaction
 from wgflow.errors import InputError, check_choice, check_count, check_number
 from wgflow.problem import Problem
-from wgflow.solver import Context, Scheme, Solver
+from wgflow.solver import Context, Scheme, Solver, check_no_cooling
 from wgflow.solvers.jko_back_and_forth import BackAndForthScheme
 from wgflow.solvers.jko_balanced import BalancedScheme
 from wgflow.solvers.jko_entropic import EntropicScheme
@@ -109,6 +109,7 @@ class JKO(Solver):
 
     def prepare(self, problem: Problem, seed: int, context: Context) -> Scheme:
         """Return the scheme, or raise InputError if the grid or the energy does not allow it."""
+        check_no_cooling(problem, self.name)
         method = self.method or self._usual_method(problem)
         if self.formula == "bdf2" and (method != "lagrangian" or self.time_order != 2):
             raise InputError(

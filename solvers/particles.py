@@ -173,7 +173,8 @@ class ParticleScheme(Scheme):
 
     def advance(self, state: State, time: float, index: int, dt: float) -> Step:
         """Return the outcome of one step."""
-        rates = [self.cloud.problem.rate(time), self.cloud.problem.rate(time + dt)]
+        problem = self.cloud.problem
+        rates = [problem.rate(time), problem.rate(time + dt)]
         error, evaluations = None, 0
         if self.courant is not None:
             since, travelled = state["since"]
@@ -193,8 +194,9 @@ class ParticleScheme(Scheme):
                 return Step(state, error=error, evaluations=evaluations)
         increments: np.ndarray | float = 0.0
         if self.method.noisy:
-            # The integral of xi over the step, to the order of the method.
-            spread = dt * (rates[0] if self.method.order == 1 else sum(rates) / 2)
+            # The integral of xi c over the step, to the order of the method.
+            first, last = rates[0] * problem.heat(time), rates[1] * problem.heat(time + dt)
+            spread = dt * (first if self.method.order == 1 else (first + last) / 2)
             increments = self.cloud.brownian(index, spread)
         outcome = self.method.advance(self.cloud, state, time, dt, increments)
         if self.error_tolerance is not None and outcome.difference is not None:

@@ -139,7 +139,7 @@ class SGDScheme(Scheme):
             new["velocity"] = slope
         new["position"] = position + dt * rate * slope
         if self.settings.noise and problem.temperature > 0:
-            new["position"] += self.cloud.brownian(index, dt * rate)
+            new["position"] += self.cloud.brownian(index, dt * rate * problem.heat(time))
         return self.cloud.checked_step(new, dt, 1)
 
     def restored(self, state: State) -> State:

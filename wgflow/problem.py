@@ -59,6 +59,9 @@ class Problem:
         The time T > 0 at which the flow ends.
     schedule
         xi(t) > 0; by default 1.
+    cooling
+        c(t) >= 0; by default 1. The noise at time t is that of the temperature c(t) lambda, as in
+        annealing; the free energy that runs record is that of lambda. Solvers on grids take none.
     save_times
         Increasing times in [0, T] at which results are stored; 0 and T are added. By default 11
         equally spaced ones.
@@ -76,6 +79,7 @@ class Problem:
     initial: Law
     horizon: float
     schedule: Schedule | None = None
+    cooling: Schedule | None = None
     save_times: Sequence[float] | None = None
     case: str | None = None
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -104,12 +108,15 @@ class Problem:
                 f"The neuron has {risk.dimension} parameters for these data, but the domain has "
                 f"{dimension} axes ({', '.join(self.domain.names)}); give one axis a parameter."
             )
-        if self.schedule is not None and not callable(self.schedule):
-            raise InputError(
-                f"The schedule of a problem is {self.schedule!r}, but must be a function of time."
-            )
+        for name in ("schedule", "cooling"):
+            given = getattr(self, name)
+            if given is not None and not callable(given):
+                raise InputError(
+                    f"The {name} of a problem is {given!r}, but must be a function of time."
+                )
         for time in self.save_times or ():
             self.rate(time)
+            self.heat(time)
 
     @property
     def temperature(self) -> float:
@@ -132,6 +139,18 @@ class Problem:
         if self.schedule is None:
             return 1.0
         return check_number(f"The schedule xi at t = {time:g}", self.schedule(time), above=0)
+
+    def heat(self, time: float) -> float:
+        """Return c(t), the factor of the temperature.
+
+        Raises
+        ------
+        InputError
+            The cooling is negative there.
+        """
+        if self.cooling is None:
+            return 1.0
+        return check_number(f"The cooling c at t = {time:g}", self.cooling(time), least=0)
 
     def intervals(self, step: float) -> list[SaveInterval]:
         """Return the save intervals, each cut into ceil(length / step) equal steps."""
@@ -195,6 +214,8 @@ class Problem:
             "initial": type(self.initial).__name__,
             "horizon": self.horizon,
             "schedule": "constant" if self.schedule is None else "own",
+            # Left away where there is none, as in the files of versions that knew of none.
+            **({} if self.cooling is None else {"cooling": "own"}),
         }
 
 

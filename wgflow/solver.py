@@ -191,6 +191,15 @@ class Solver:
         return dataclasses.asdict(self)
 
 
+def check_no_cooling(problem: Problem, solver: str) -> None:
+    """Raise InputError if the temperature changes with time, for a solver that holds it fixed."""
+    if problem.cooling is not None:
+        raise InputError(
+            f"The solver {solver} holds the temperature fixed, but the problem has a cooling; "
+            "leave it away, or use the solver particles or sgd."
+        )
+
+
 def check_no_powers(problem: Problem, solver: str) -> None:
     """Raise InputError if the energy has an internal term that particles cannot follow."""
     if problem.energy.powers:
