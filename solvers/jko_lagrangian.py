@@ -5,18 +5,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wgflow.domain import Circle, WholeLine
+from wgflow.domain import Circle, Interval, WholeLine
 from wgflow.errors import InputError
 from wgflow.lagrangian_energy import LagrangianEnergy
 from wgflow.measure import GridMeasure
 from wgflow.problem import Problem
 from wgflow.solver import Scheme, Snapshot, State, Step
-from wgflow.solvers.lagrangian_movement import Ends, Movement, Outcome, square
+from wgflow.solvers.lagrangian_movement import Ends, Movement, square
 from wgflow.transport import wasserstein
 
 EMPTY = 1e-12
 """Mass of the emptiest cell. Between others it may be pressed to their density; with less mass its
 width would then be lost in the rounding of its edges."""
+RESOLVED = 256
+"""Least width of a cell after a step, in spacings of doubles at the edges."""
 TAIL = 1e-30
 """Mass of the emptiest cell in the tails of a line under an entropy: nothing presses on it."""
 FEWEST = 4
@@ -44,7 +46,8 @@ class LagrangianScheme(Scheme):
     ----------
     edges
         Starting edges, uniform, (N + 1,). On a line whose outer cells are empty they are laid
-        anew over the part that is not.
+        anew over the part that is not; without entropy also on an interval, where one cell then
+        reaches to each wall.
     tolerance
         On the last correction of Newton's method, as a Wasserstein distance relative to the
         length of the grid; the error left is its square. Where the first variation has kinks
@@ -83,20 +86,21 @@ class LagrangianScheme(Scheme):
         self.energy = LagrangianEnergy(problem.energy, self.axis, self.edges)
 
     def initial(self) -> State:
-        """Return the starting edges with the initial law integrated over their cells."""
+        """Return the starting edges with the initial law integrated over their cells.
+
+        Without entropy a vacuum is one cell, and the other cells go where the law is.
+        """
         edges, mass = self.edges, self._masses(self.edges)
         least = np.full(len(mass), EMPTY)
-        if isinstance(self.axis, WholeLine):
-            tail = TAIL if self.problem.temperature > 0 else EMPTY
-            # Beyond the law a line is vacuum, and cells there would only be pushed along. Twice,
-            # as an outer cell that is filled in part is found again on the finer grid.
-            for _ in range(2):
-                filled = np.flatnonzero(mass > tail)
-                if len(filled) < len(mass):
-                    edges = np.linspace(edges[filled[0]], edges[filled[-1] + 1], len(edges))
-                    mass = self._masses(edges)
+        if self.problem.temperature == 0:
+            if not isinstance(self.axis, Circle):
+                edges, mass = self._laid_anew(edges, mass, EMPTY)
+            edges, mass = without_empty_neighbours(edges, mass)
+            least = np.full(len(mass), EMPTY)
+        elif isinstance(self.axis, WholeLine):
+            edges, mass = self._laid_anew(edges, mass, TAIL)
             outside = np.minimum(np.cumsum(mass), np.cumsum(mass[::-1])[::-1])
-            least[outside < EMPTY] = tail
+            least[outside < EMPTY] = TAIL
         filled_cells = 1 / float(mass @ mass)
         if filled_cells < FEWEST:
             raise InputError(
@@ -153,6 +157,41 @@ class LagrangianScheme(Scheme):
     def _masses(self, edges: np.ndarray) -> np.ndarray:
         return self.problem.initial.folded_masses(self.problem.domain, (edges,))
 
+    def _laid_anew(
+        self, edges: np.ndarray, mass: np.ndarray, empty: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return as many cells with their masses, laid over the part that is not empty.
+
+        Beyond it a line is left out, where cells would only be pushed along, and an interval has
+        one cell up to each wall.
+        """
+        # Twice, as an outer cell that is filled in part is found again on the finer grid.
+        for _ in range(2):
+            filled = np.flatnonzero(mass > empty)
+            if len(filled) == len(mass):
+                break
+            first, last = edges[filled[0]], edges[filled[-1] + 1]
+            walls = [self.axis.lower, self.axis.upper] if isinstance(self.axis, Interval) else []
+            before, after = [x for x in walls if x < first], [x for x in walls if x > last]
+            inner = np.linspace(first, last, len(edges) - len(before) - len(after))
+            edges = np.concatenate((before, inner, after))
+            mass = self._masses(edges)
+        return edges, mass
+
+
+def without_empty_neighbours(edges: np.ndarray, mass: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cells, (N + 1,) and (N,), with those of each vacuum made one.
+
+    Without entropy an empty cell rests until a front reaches it. One of mass e is then pushed on,
+    with k - 1 others before it, and pressed to the width e (tau / (k e d))^(1/m), if the pressure
+    is rho^m and steps have the length d: so small a part of what it was that Newton's method
+    overshoots, to widths that rounding does not resolve. A single cell, up to a wall or to another
+    front, gives way, and is pressed only when the two meet.
+    """
+    empty = mass <= EMPTY
+    first = np.flatnonzero(np.append(True, ~(empty[1:] & empty[:-1])))
+    return np.append(edges[first], edges[-1]), np.add.reduceat(mass, first)
+
 
 def extrapolate(whole: np.ndarray, halved: np.ndarray, ends: Ends) -> np.ndarray:
     """Return the edges 2 halved - whole, (N + 1,), in their order.
@@ -179,7 +218,7 @@ class _Solves:
     scheme: LagrangianScheme
     mass: np.ndarray
     iterations: int = 0
-    failed: Outcome | None = None
+    reason: str = ""
 
     def __call__(self, anchor: np.ndarray, start: np.ndarray, spread: float) -> np.ndarray:
         """Return the edges after a movement; `start` is where its iteration starts."""
@@ -188,20 +227,22 @@ class _Solves:
         tolerance = scheme.tolerance * scheme.energy.length
         outcome = movement.minimise(start, tolerance, scheme.tolerance, scheme.max_iterations)
         self.iterations += outcome.iterations
+        width = float(np.diff(outcome.edges).min())
         if not outcome.converged:
-            self.failed = outcome
+            self.reason = (
+                f"Newton's method stopped with a correction of {outcome.correction:.1e} after "
+                f"{outcome.iterations} iterations; use a smaller step, a looser tolerance or "
+                "a larger max_iterations."
+            )
+        elif width < RESOLVED * np.spacing(np.abs(outcome.edges).max()):
+            self.reason = (
+                f"A cell was pressed to a width of {width:.1e}, which rounding does not resolve; "
+                "use an initial law without vacuum, a smaller step or the solver finite-volume."
+            )
         return outcome.edges
 
     def step(self, state: State) -> Step:
         """Return the outcome of the whole step."""
-        status, reason = "ok", ""
-        if self.failed is not None:
-            status = "not_converged"
-            reason = (
-                f"Newton's method stopped with a correction of {self.failed.correction:.1e} after "
-                f"{self.failed.iterations} iterations; use a smaller step, a looser tolerance or "
-                "a larger max_iterations."
-            )
-        return Step(
-            state, status, iterations=self.iterations, evaluations=self.iterations, reason=reason
-        )
+        count = self.iterations
+        status = "not_converged" if self.reason else "ok"
+        return Step(state, status, iterations=count, evaluations=count, reason=self.reason)

@@ -33,6 +33,11 @@ def kernel_shape(problem: Problem, step: float, variance: float) -> tuple[int, .
     windows = [axis.window or (0.0, 1.0) for axis in problem.domain.axes]
     lengths = [upper - lower for lower, upper in windows]
     usual = problem.domain.usual_shape
+    if not math.prod(usual) < MOST_CELLS:
+        raise InputError(
+            f"The problem has {len(usual)} axes, too many for a grid of {usual[0]} cells on each; "
+            "use the solver particles, or set the shape."
+        )
     cells = [
         max(float(count), COMFORTABLE * length / width)
         for count, length in zip(usual, lengths, strict=True)

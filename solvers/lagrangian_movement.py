@@ -139,6 +139,8 @@ class Movement:
     ) -> None:
         self.energy, self.ends, self.mass, self.old = energy, ends, mass, old
         self.anchor, self.spread = old if anchor is None else anchor, spread
+        # Without entropy, light cells in the way of a front are pressed to its density.
+        self.presses = energy.energy.temperature == 0
         self.constraint: np.ndarray | None = None
         if ends.kind == "cyclic":
             width = np.diff(old)
@@ -159,10 +161,12 @@ class Movement:
     def minimise(self, start: np.ndarray, tolerance: float, flat: float, most: int) -> Outcome:
         """Minimise from these edges until a correction is shorter than `tolerance`.
 
-        The last correction is made as well, so that the error left is its square. The objective
-        never rises beyond its rounding. Where the first variation has kinks (relu), cells come to
-        sit on them and corrections stop shrinking: the iteration also ends when PATIENCE
-        iterations have lowered the objective by at most `flat` of its whole fall.
+        The last correction is made as well, so that the error left is its square, and the law
+        must then be at rest (`_rests`): corrections are also short while a cell that was pressed
+        too far opens again. The objective never rises beyond its rounding. Where the first
+        variation has kinks (relu), cells come to sit on them and corrections stop shrinking: the
+        iteration also ends when PATIENCE iterations have lowered the objective by at most `flat`
+        of its whole fall, unless it is still pressing cells together.
         """
         here = self.energy.at(start, self.mass)
         objective, shift, correction = self.objective(here), 0.0, np.inf
@@ -173,6 +177,7 @@ class Movement:
             free, shift = self._direction(here.curvature(reach), gradient, shift, stiffening)
             step = self.ends.extend(free)
             promised = -float(gradient @ free)
+            pressing = self.presses and (np.diff(step) < (SHRINKING - 1) * here.width).any()
             correction = square(step, self.mass) ** 0.5
             noise = ROUNDING * (here.magnitude + self.distance(here))
             # A shifted matrix is stiffer: Newton's own step may be longer by this factor.
@@ -186,7 +191,7 @@ class Movement:
                         break
                 part /= 2
             else:
-                if small:
+                if small and self._rests(here, tolerance):
                     return Outcome(here.edges, correction, iteration, True)
                 # A kink is near: take means over cells again, and a stiffer matrix.
                 correction, stiffening = np.inf, max(4 * stiffening, 1 / self.spread)
@@ -195,10 +200,23 @@ class Movement:
             history.append(objective)
             fall = history[-PATIENCE - 1 :][0] - objective
             whole = max(history[0] - objective, FLAT_PART * here.magnitude)
-            stalled = len(history) > PATIENCE and fall <= flat * whole
-            if small or stalled:
+            stalled = len(history) > PATIENCE and fall <= flat * whole and not pressing
+            if stalled or (small and self._rests(here, tolerance)):
                 return Outcome(here.edges, correction, iteration, True)
         return Outcome(here.edges, correction, most, False)
+
+    def _rests(self, here: Configuration, tolerance: float) -> bool:
+        """Return whether the objective has no slope along the movement from the old edges.
+
+        Where the energy is convex the objective curves along it at least as S / (2 tau) does, so
+        that slope tau / length bounds how far off along it the minimum is, as a Wasserstein
+        distance. The slope needs no Hessian, and a stiff cell hardly takes part in it.
+        """
+        movement = here.edges - self.old
+        slope = float(movement @ (here.gradient() + self._pull(here.edges - self.anchor)))
+        noise = ROUNDING * (here.magnitude + self.distance(here))
+        length = square(movement, self.mass) ** 0.5
+        return abs(slope) <= max(tolerance * length / self.spread, noise)
 
     def _moved(self, here: Configuration, step: np.ndarray) -> Configuration | None:
         """Return the energy at the moved edges, or None if these do not increase.
@@ -212,6 +230,11 @@ class Movement:
         if not (change > SHRINKING - 1).all():
             steep = np.maximum(SHRINKING - 1 - change, 0.0) / SHRINKING
             factor = np.where(steep > 0, SHRINKING / (1 + steep), 1 + change)
+            if self.presses:
+                # Beyond the highest density a light cell would be so stiff that the rounding of
+                # its force and of the Hessian hides those of all other cells.
+                least = np.minimum(SHRINKING, here.density / here.density.max())
+                factor = np.maximum(factor, least)
             bent = np.concatenate(([0.0], np.cumsum(here.width * factor)))
             if self.ends.kind == "free":
                 # What the bending does to the mean displacement is taken back.
