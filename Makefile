@@ -8,7 +8,7 @@ METADATA := setup.cfg pyproject.toml
 
 help:
 	@echo "make demo    run particles, JKO and SGD on the motorcycle data, compare and draw"
-	@echo "make test    the test suite          make verify  the slow tests as well"
+	@echo "make test    the test suite          make verify  and all checks of the cases, slow tests"
 	@echo "make lint    ruff and mypy           make docs    the documentation, in docs/_build"
 	@echo "make bench   benchmarks, minutes     make clean   remove what the other targets made"
 
@@ -45,8 +45,11 @@ demo: $(VENV)/.user
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
 
+# What fails soonest comes first. The slow checks of the cases are in the second line.
 verify: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/wgflow verify --all
+	$(BIN)/python -m pytest -m slow --deselect tests/test_cases.py::test_every_slow_check_of_a_case_holds
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -73,5 +76,5 @@ convergence: $(VENV)/.dev
 	$(BIN)/python benchmarks/convergence.py
 
 clean:
-	rm -rf $(VENV) build dist docs/_build docs/analyses *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/analyses docs/named_cases *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

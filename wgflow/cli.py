@@ -1,6 +1,7 @@
 """The command `wgflow`: the only place, with `wgflow.commands`, that prints and exits.
 
-Exit codes: 0 done; 1 the run diverged or did not converge; 2 bad input; 130 interrupted.
+Exit codes: 0 done; 1 the run diverged or did not converge, or a check does not hold; 2 bad input;
+130 interrupted.
 """
 
 import argparse
@@ -20,6 +21,7 @@ COMMANDS = {
     "resume": ("resume", "resume"),
     "compare": ("compare", "compare"),
     "study": ("study", "study"),
+    "verify": ("verify", "verify"),
     "plot": ("plot", "plot"),
 }
 """The module and the function of each command; it is imported when it is called."""

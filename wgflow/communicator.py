@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from wgflow.errors import InputError
+from wgflow.errors import MissingPackageError
 
 LAUNCHERS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "PMIX_SIZE", "MPI_LOCALNRANKS")
 """Variables in which a launcher (mpiexec, srun) tells a process how many of them there are."""
@@ -131,7 +131,7 @@ def _mpi() -> Any:
     try:
         from mpi4py import MPI  # noqa: PLC0415 (an optional dependency)
     except ImportError as error:
-        raise InputError(
+        raise MissingPackageError(
             f"{launched()} processes were started together, but mpi4py is not installed; run "
             "pip install 'wgflow[mpi]', or start one process."
         ) from error
@@ -149,7 +149,7 @@ def world() -> Communicator:
 
     Raises
     ------
-    InputError
+    MissingPackageError
         There are several, and mpi4py is not installed.
     """
     return ALONE if launched() == 1 else Ranks(_mpi().COMM_WORLD)

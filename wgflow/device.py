@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from wgflow import noise
-from wgflow.errors import InputError, unknown
+from wgflow.errors import InputError, MissingPackageError, unknown
 from wgflow.kernels.arguments import is_on_card
 
 __all__ = ["CPU", "Card", "Device", "as_device", "is_on_card", "on_host"]
@@ -99,7 +99,7 @@ def as_device(name: str, number: int = 0) -> Device:
         cupy = importlib.import_module("cupy")
         cards = cupy.cuda.runtime.getDeviceCount()
     except ImportError as error:
-        raise InputError(
+        raise MissingPackageError(
             "The device cuda needs CuPy, which is not installed; run pip install 'wgflow[gpu]', or "
             "use device=cpu."
         ) from error

@@ -25,6 +25,10 @@ class FileError(InputError):
     """A file cannot be read or written; the message names it and the reason."""
 
 
+class MissingPackageError(InputError):
+    """An optional package is not installed; the message says how to install it."""
+
+
 def one_line(text: str) -> str:
     """Return a text that may hold anything as one line that no terminal takes for a command."""
     words = " ".join(line.strip() for line in text.splitlines())

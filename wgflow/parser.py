@@ -8,7 +8,12 @@ from wgflow.errors import one_line
 
 STUDY_OPTIONS = (
     ("--vary", "NAME=VALUES", "a setting or parameter and its values, as in count=100,400,1600"),
-    ("--solver", "NAME", "particles, jko, finite-volume or sgd; by default the first of the case"),
+    (
+        "--solver",
+        "NAME",
+        "particles, jko, finite-volume or sgd; by default the first of the case, or without --vary "
+        "all that it declares a rate of",
+    ),
     ("--seeds", "COUNT", "runs at each value (default 8; 1 on a grid)"),
     ("--reference", "WHAT", "solver, results file, successive, finest or mean (default: a grid)"),
     ("--quantity", "NAME", "prediction, risk, energy, mean, variance or wasserstein"),
@@ -49,6 +54,10 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument(
         "name", metavar="CASE|FILE", help="a named case, a case file or a results file"
     )
+    show.add_argument(
+        "--plot", metavar="IMAGE", help="draw the figure of the case to .png, .pdf or .svg"
+    )
+    show.add_argument("--force", action="store_true", help="overwrite an existing image")
     show.set_defaults(command="show")
 
     run = commands.add_parser("run", help="solve a case and write a results file")
@@ -98,18 +107,37 @@ def parser() -> argparse.ArgumentParser:
     compare.add_argument("--force", action="store_true", help="overwrite existing files")
     compare.set_defaults(command="compare")
 
-    study = commands.add_parser("study", help="measure a rate of convergence")
+    study = commands.add_parser(
+        "study",
+        help="measure a rate of convergence",
+        description="Measure a rate of convergence; without --vary, all rates that the case "
+        "declares.",
+    )
     study.add_argument("case", metavar="CASE", help="a named case, or a case file ending in .py")
     for flag, metavar, text in STUDY_OPTIONS:
-        varied = flag == "--vary"
-        action = "append" if varied else "store"
-        study.add_argument(flag, metavar=metavar, help=text, required=varied, action=action)
+        action = "append" if flag == "--vary" else "store"
+        study.add_argument(flag, metavar=metavar, help=text, action=action)
     for flag, text in STUDY_LISTS:
         study.add_argument(flag, action="append", default=[], metavar="NAME=VALUE", help=text)
     study.add_argument("-o", "--output", metavar="FILE", help="write all errors, .json or .csv")
     study.add_argument("--force", action="store_true", help="overwrite existing files")
     study.add_argument("--quiet", action="store_true", help="print nothing but errors")
     study.set_defaults(command="study")
+
+    verify = commands.add_parser("verify", help="check cases against the numbers that are known")
+    verify.add_argument(
+        "cases", nargs="*", metavar="CASE", help="named cases or case files; by default all named"
+    )
+    verify.add_argument(
+        "--all", action="store_true", help="also the slow checks and the rates of convergence"
+    )
+    verify.add_argument("--json", metavar="FILE", help="write every number to .json")
+    verify.add_argument("--force", action="store_true", help="overwrite an existing file")
+    verify.add_argument(
+        "--workers", metavar="COUNT", help="processes side by side (default: one a core)"
+    )
+    verify.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    verify.set_defaults(command="verify")
 
     plot = commands.add_parser("plot", help="draw one run")
     plot.add_argument("file", metavar="FILE")

@@ -1,16 +1,22 @@
 """The figure of a study: errors over the values, on logarithmic axes, beside the expected slope."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from wgflow.convergence.case_rates import MeasuredRate
 from wgflow.convergence.rates import Study
 from wgflow.errors import InputError
 from wgflow.plots import COLOURS, MARKERS
 
 BELOW = 0.6
 """The line of the expected slope is drawn at this part of the errors, apart from the fit."""
+MOST_COLUMNS = 3
+"""Panels side by side."""
 FAR = 30.0
 """The error of a reference is drawn unless it is this many times below all others."""
 
@@ -26,6 +32,29 @@ def study_figure(study: Study) -> Figure:
     figure = Figure(figsize=(7.5, 5.4), layout="constrained")
     figure.suptitle(f"{study.label}\nagainst {study.reference}", fontsize=10)
     draw_study(figure.subplots(), study)
+    return figure
+
+
+def rates_figure(measured: Sequence[MeasuredRate]) -> Figure:
+    """Return the figure of rates that a case declares, a panel each.
+
+    Raises
+    ------
+    InputError
+        No run of a study has an error.
+    """
+    columns = min(len(measured), MOST_COLUMNS)
+    rows = math.ceil(len(measured) / columns)
+    figure = Figure(figsize=(6.0 * columns, 4.6 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel, one in zip(panels, measured, strict=False):
+        draw_study(panel, one.study)
+        slope = f"slope {one.observed:.2f}, expected {one.rate.expected:g}"
+        panel.set_title(
+            f"{one.name}: {slope} \N{PLUS-MINUS SIGN} {one.rate.tolerance:g}", fontsize=10
+        )
+    for panel in panels[len(measured) :]:
+        panel.remove()
     return figure
 
 

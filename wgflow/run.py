@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from wgflow import store
-from wgflow.errors import FileError, InputError
+from wgflow.errors import FileError, InputError, MissingPackageError
 from wgflow.measure import GridMeasure, Measure, Particles
 from wgflow.problem import Problem
 from wgflow.run_format import check_run
@@ -232,13 +232,13 @@ class Run:
 
         Raises
         ------
-        InputError
+        MissingPackageError
             xarray is not installed.
         """
         try:
             import xarray  # noqa: PLC0415 (an optional dependency)
         except ImportError as error:
-            raise InputError(
+            raise MissingPackageError(
                 "to_xarray needs xarray, which is not installed; run pip install 'wgflow[data]'."
             ) from error
         variables = {}

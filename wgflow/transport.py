@@ -23,7 +23,7 @@ import numpy as np
 
 from wgflow import noise
 from wgflow.domain import Circle, Domain
-from wgflow.errors import InputError, check_choice, check_count
+from wgflow.errors import InputError, MissingPackageError, check_choice, check_count
 from wgflow.measure import Measure, Particles
 
 _EPSILON = float(np.finfo(float).eps)
@@ -297,7 +297,7 @@ def _planned(first: Measure, second: Measure, domain: Domain | None) -> float:
     try:
         import ot  # noqa: PLC0415 (an optional dependency)
     except ImportError as error:
-        raise InputError(
+        raise MissingPackageError(
             "The exact distance in more than one dimension needs POT, which is not installed; run "
             "pip install 'wgflow[data]' or use method='sliced'."
         ) from error

@@ -2,45 +2,124 @@
 
 import argparse
 import dataclasses
+import functools
 import typing
+from collections.abc import Callable
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from wgflow.case import ALIASES, settings_of
-from wgflow.commands.exit_codes import EXIT_STATUS
+from wgflow.commands.exit_codes import EXIT_STATUS, FAILED
 from wgflow.commands.progress_bar import ProgressBar
-from wgflow.convergence import rate_study
+from wgflow.convergence import case_rates, rate_study
+from wgflow.convergence.case_rates import MeasuredRate
 from wgflow.convergence.rates import Study, check_name
 from wgflow.convergence.reference import named_solver
 from wgflow.errors import InputError, unknown
 from wgflow.options import check_given, chosen, parse, parse_assignments
 from wgflow.plots import check_image, save_figure
-from wgflow.rate_plot import study_figure
+from wgflow.rate_plot import rates_figure, study_figure
 from wgflow.recipe import Recipe
 from wgflow.solver import Solver
 from wgflow.solvers import SOLVERS
 
+ONLY_WITH_VARY = ("seeds", "reference", "quantity", "at", "data", "param", "set", "reference_set")
+"""Options that say what a rate which a case declares says itself."""
+
 
 def study(options: argparse.Namespace) -> int:
-    """Measure a rate of convergence."""
-    with ProgressBar(f"Study of {options.case}", quiet=options.quiet, unit=" runs") as progress:
-        made = _study_of(options, lambda at: progress.show(at.done, at.runs))
+    """Measure a rate of convergence, or all that the case declares."""
+    return _study_one(options) if options.vary else _study_declared(options)
+
+
+def _study_one(options: argparse.Namespace) -> int:
+    """Measure the rate that the options describe."""
+    with ProgressBar(f"Study of {options.case}", quiet=options.quiet, unit=" runs") as bar:
+        made = _study_of(options, functools.partial(_show, bar))
     # One that was interrupted may have nothing to draw yet.
-    image = options.plot if made.outcome != "interrupted" or made.complete.any() else None
+    drawn = made.outcome != "interrupted" or made.complete.any()
+    _conclude(
+        options,
+        str(made),
+        lambda path: made.save(path, replace=options.force),
+        (lambda: study_figure(made)) if drawn else None,
+    )
+    return EXIT_STATUS[made.outcome]
+
+
+def _study_declared(options: argparse.Namespace) -> int:
+    """Measure the rates that the case declares, and hold them to what is expected."""
+    _check_files(options)
+    useless = [f"--{name.replace('_', '-')}" for name in ONLY_WITH_VARY if getattr(options, name)]
+    if useless:
+        raise InputError(
+            f"Without --vary the rates that the case declares are measured as it declares them; "
+            f"leave out {' and '.join(useless)}, or say what to vary, as in --vary "
+            "step=0.4,0.2,0.1."
+        )
+    case = Recipe(case=options.case).held_case()
+    assert case is not None
+    rates = case_rates.declared(case, options.solver)
+    workers = options.workers and parse(options.workers, int, "The number of workers")
+    measured: list[MeasuredRate] = []
+    for number, rate in enumerate(rates, 1):
+        title = f"Rate {number} of {len(rates)}, {rate.solver} in {rate.setting}"
+        with ProgressBar(title, quiet=options.quiet, unit=" runs") as bar:
+            shown = functools.partial(_show, bar)
+            made = case_rates.measure(
+                case, rate, workers=workers, executor=options.executor, progress=shown
+            )
+        measured.append(MeasuredRate(rate, made))
+        if bar.stop:
+            break
+    tables = [f"{one.study}\n" for one in measured]
+    drawn = [one for one in measured if (one.study.error > 0).any()]
+    _conclude(
+        options,
+        "\n".join([*tables, case_rates.summary(measured)]),
+        lambda path: case_rates.save(case.name, measured, path, replace=options.force),
+        (lambda: rates_figure(drawn)) if drawn else None,
+    )
+    if len(measured) < len(rates) or "interrupted" in [one.study.outcome for one in measured]:
+        return EXIT_STATUS["interrupted"]
+    return 0 if all(one.holds for one in measured) else FAILED
+
+
+def _show(bar: ProgressBar, at: rate_study.StudyProgress) -> bool:
+    return bar.show(at.done, at.runs)
+
+
+def _conclude(
+    options: argparse.Namespace,
+    text: str,
+    save: Callable[[str], None],
+    draw: Callable[[], Figure] | None,
+) -> None:
+    """Write the files asked for and print what was found."""
     written: list[str] = []
     try:
         if options.output is not None:
-            made.save(options.output, replace=options.force)
+            save(options.output)
             written.append(options.output)
-        if image is not None:
-            save_figure(study_figure(made), image, replace=options.force)
-            written.append(image)
+        if options.plot is not None and draw is not None:
+            save_figure(draw(), options.plot, replace=options.force)
+            written.append(options.plot)
     finally:
         # After the files, which do not wait for a reader, and also where one cannot be written.
         if not options.quiet:
-            print(made)
+            print(text)
             if written:
                 print(f"Wrote {' and '.join(written)}")
-    return EXIT_STATUS[made.outcome]
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """Raise InputError if an option is empty or a file cannot be written."""
+    check_given(options)
+    if options.output is not None:
+        check_name(options.output, replace=options.force)
+    if options.plot is not None:
+        check_image(options.plot, replace=options.force)
 
 
 def _study_of(options: argparse.Namespace, progress: rate_study.Callback) -> Study:
@@ -51,11 +130,7 @@ def _study_of(options: argparse.Namespace, progress: rate_study.Callback) -> Stu
     InputError
         Something given is unknown or out of range, or a file exists already; nothing is run then.
     """
-    check_given(options)
-    if options.output is not None:
-        check_name(options.output, replace=options.force)
-    if options.plot is not None:
-        check_image(options.plot, replace=options.force)
+    _check_files(options)
     recipe, solver = chosen(options)
     times = options.at and [parse(t.strip(), float, "A time") for t in options.at.split(",")]
     return rate_study.study(

@@ -26,7 +26,7 @@ from typing import Any
 
 import numba
 
-from wgflow.errors import InputError, check_count
+from wgflow.errors import InputError, MissingPackageError, check_count
 
 EXECUTORS = ("processes", "mpi")
 POLL_SECONDS = 0.1
@@ -251,7 +251,7 @@ def _mpi_pool() -> Executor:
     try:
         from mpi4py.futures import MPIPoolExecutor  # noqa: PLC0415 (an optional dependency)
     except ImportError as error:
-        raise InputError(
+        raise MissingPackageError(
             "The executor mpi needs mpi4py, which is not installed; run pip install 'wgflow[mpi]'."
         ) from error
     if "mpi4py.futures" not in sys.orig_argv:
