@@ -22,6 +22,7 @@ extensions = [
     "sphinx-mathjax-offline",  # formulas are set without a network
     "sphinx_gallery.gen_gallery",
     "from_code",
+    "case_pages",
 ]
 napoleon_google_docstring = False
 napoleon_preprocess_types = False

@@ -1,9 +1,8 @@
 """What the pages take from the code, so that it is written once.
 
 The directive `command` runs a `wgflow` command and shows what it prints, `settings` tabulates the
-settings of a solver, `risks` sets measured risks beside the references of the case `motorcycle`,
-`measured` shows a table of the file that `make bench` writes.
-Docstrings are written for the terminal; `typeset` makes reStructuredText of them.
+settings of a solver, `cases` lists the named cases, `measured` shows a table of the file that
+`make bench` writes.
 """
 
 import contextlib
@@ -16,12 +15,14 @@ import pathlib
 import re
 from typing import Any
 
+from case_pages import FOLDER
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
+from typesetting import sentence, table, typeset
 
 import wgflow
-from wgflow.cases.motorcycle import RISK
+from wgflow.case import find_case, list_cases
 from wgflow.cli import main
 
 
@@ -34,10 +35,15 @@ class Command(Directive):
     def run(self) -> list[nodes.Node]:
         """Return the command and what it prints as one block of text."""
         line = self.arguments[0]
-        printed = io.StringIO()
+        printed, said = io.StringIO(), io.StringIO()
         os.environ["COLUMNS"] = "88"
-        with contextlib.redirect_stdout(printed), contextlib.suppress(SystemExit):
-            main(line.split()[1:])
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(said):
+            try:
+                code = main(line.split()[1:])
+            except SystemExit as end:
+                code = end.code
+        if code:
+            raise self.error(f"{line} ends with {code}: {said.getvalue()}")
         text = f"$ {line}\n{printed.getvalue().rstrip()}"
         return [nodes.literal_block(text, text, language="text")]
 
@@ -47,11 +53,8 @@ class _Table(Directive):
 
     def table(self, rows: list[list[str]]) -> list[nodes.Node]:
         """Return a table whose first row is the header."""
-        lines = [".. list-table::", "   :header-rows: 1", ""]
-        for row in rows:
-            lines += [f"   {'*' if k == 0 else ' '} - {cell}" for k, cell in enumerate(row)]
         parent = nodes.container()
-        self.state.nested_parse(StringList(lines, source="from_code"), 0, parent)
+        self.state.nested_parse(StringList(table(rows), source="from_code"), 0, parent)
         return parent.children
 
 
@@ -84,18 +87,17 @@ def _parameters(docstring: str) -> dict[str, str]:
     return found
 
 
-class Risks(_Table):
-    """Rows `time jko particles sgd` of measured risks, beside the reference of the case."""
-
-    has_content = True
+class Cases(_Table):
+    """The named cases, with a link to the page of each."""
 
     def run(self) -> list[nodes.Node]:
-        """Return the table of risks."""
-        rows = [["t", "independent code", "``jko``", "``particles``", "``sgd``"]]
-        for line in self.content:
-            time, *measured = line.split()
-            reference = RISK.get(float(time))
-            rows.append([time, "" if reference is None else f"{reference:.4f}", *measured])
+        """Return the table of the cases."""
+        rows = [["case", "", "solvers", "checks"]]
+        for case in map(find_case, list_cases()):
+            link = f":doc:`{case.name} <{FOLDER}/{case.name}>`"
+            solvers = ", ".join(f"``{name}``" for name in case.solvers)
+            numbers = str(len(case.checks) + len(case.rates))
+            rows.append([link, sentence(case.summary), solvers, numbers])
         return self.table(rows)
 
 
@@ -133,34 +135,18 @@ def _cell(value: Any) -> str:
     return re.sub(r"([|*])", r"\\\1", value) if isinstance(value, str) else f"{value:g}"
 
 
-def typeset(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Show indented formulas as they are, and take | and * outside code for what they are."""
+def docstring(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Make reStructuredText of a docstring."""
     if what == "property":  # Napoleon would take what stands before a colon for a type.
         lines[0] = lines[0].replace(": ", " -- ", 1)
-    made: list[str] = []
-    in_formula = False
-    for line in lines:
-        indented = line.startswith("    ")
-        if indented and not in_formula and made and not made[-1]:
-            in_formula = True
-            made += ["::", ""]
-        elif line and not indented:
-            in_formula = False
-        # The mark of a list at the beginning of a line stays one.
-        mark = re.match(r"\s*\* ", line)
-        start = mark.group() if mark else ""
-        parts = line.removeprefix(start).split("`")
-        if not in_formula:
-            parts[::2] = [re.sub(r"([|*])", r"\\\1", part) for part in parts[::2]]
-        made.append(start + "`".join(parts))
-    lines[:] = made
+    lines[:] = typeset(lines)
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Register the directives."""
-    app.connect("autodoc-process-docstring", typeset, priority=400)  # before Napoleon
+    app.connect("autodoc-process-docstring", docstring, priority=400)  # before Napoleon
     app.add_directive("command", Command)
     app.add_directive("settings", Settings)
-    app.add_directive("risks", Risks)
+    app.add_directive("cases", Cases)
     app.add_directive("measured", Measured)
     return {"parallel_read_safe": False}

@@ -1,4 +1,4 @@
-"""What the documentation shows is true: its scripts run, its example case passes its checks."""
+"""What the documentation shows is true: its scripts run, its case passes its checks."""
 
 import ast
 import os
@@ -15,6 +15,7 @@ import xarray
 
 import wgflow as wg
 from wgflow.case import case_from_file
+from wgflow.cli import main
 from wgflow.solver import Solver
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -129,12 +130,47 @@ def blocks(page: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), flags=re.DOTALL)
 
 
-def test_the_case_in_the_contributing_guide_passes_its_check(tmp_path: pathlib.Path) -> None:
-    (code,) = blocks("CONTRIBUTING.md")
-    path = tmp_path / "heat.py"
-    path.write_text(code)
-    (check,) = case_from_file(path).checks
-    assert abs(check.compute() - check.reference) <= check.tolerance
+OWN = str(ROOT / "docs" / "examples" / "own_case.py")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["run", OWN, "--solver", name] for name in case_from_file(OWN).solvers),
+        ["run", OWN, "--solver", "sgd", "--set", "batch=1000", "--param", "slope=3"],
+        ["verify", OWN],
+        ["verify", OWN, "--all"],
+        ["study", OWN, "--workers", "1"],
+        ["show", OWN, "--plot", "own_case.png"],
+    ],
+    ids=lambda command: "-".join(command[:1] + command[3:]),
+)
+def test_the_case_of_ones_own_does_what_its_page_says(command: list[str], in_folder) -> None:
+    assert main(command) == 0
+    made = {"run": "*.h5", "show": "own_case.png"}.get(command[0])
+    assert made is None or list(in_folder.glob(made))
+
+
+@pytest.fixture
+def in_folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_page_on_ones_own_case_shows_all_of_the_file_in_order() -> None:
+    """It is cut at three comments, each of which stands in the file once."""
+    page = (ROOT / "docs" / "own_case.rst").read_text()
+    starts = re.findall(r":start-at: (.*)", page)
+    ends = re.findall(r":end-before: (.*)", page)
+    assert starts == ends and len(starts) == 3
+    text = pathlib.Path(OWN).read_text()
+    places = [text.index(mark) for mark in starts]
+    assert places == sorted(places) and all(text.count(mark) == 1 for mark in starts)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "api.rst").read_text()
+    assert {name for name in wg.__all__ if f":: wgflow.{name}\n" not in page} == set()
 
 
 def test_the_readme_names_what_there_is() -> None:

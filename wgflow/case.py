@@ -84,6 +84,7 @@ class Case:
         self.equation: str = getattr(module, "EQUATION", "")
         self._figure: Callable[[], Sequence[Panel]] | None = getattr(module, "figure", None)
         self.name = name
+        self.file: str | None = getattr(module, "__file__", None)
         self.source: str = module.SOURCE
         self.solvers: Mapping[str, Solver] = module.SOLVERS
         self._problem: Callable[..., Problem] = module.problem
@@ -238,9 +239,10 @@ def case_from_file(path: str | pathlib.Path) -> Case:
     module = importlib.util.module_from_spec(spec)
     with _errors_of_file(path):
         spec.loader.exec_module(module)
-    made = getattr(module, "problem", None)
-    if callable(made):
-        vars(module)["problem"] = _errors_of_file(path)(made)
+    for part in ("problem", "figure"):
+        made = getattr(module, part, None)
+        if callable(made):
+            vars(module)[part] = _errors_of_file(path)(made)
     return Case(path.name, module)
 
 

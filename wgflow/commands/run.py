@@ -7,7 +7,7 @@ import sys
 
 from wgflow.commands.exit_codes import EXIT_STATUS
 from wgflow.commands.progress_bar import ProgressBar
-from wgflow.commands.show import print_rows
+from wgflow.commands.rows import print_rows
 from wgflow.communicator import world
 from wgflow.loop import solve
 from wgflow.options import check_given, chosen, parse, with_times

@@ -2,13 +2,26 @@
 
 import argparse
 import os
+import shutil
+import sys
+import textwrap
 import typing
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from wgflow.case import Case, case_from_file, find_case, list_cases
+from wgflow.case_plot import case_figure
+from wgflow.check import Check, Rate, to_tolerance
+from wgflow.commands.progress_bar import ProgressBar
+from wgflow.commands.rows import print_rows
 from wgflow.errors import InputError
+from wgflow.plots import check_image, save_figure
 from wgflow.results import load
 from wgflow.run import Run
+
+WIDEST = 100
+"""Columns of a line of text at most."""
 
 
 def list_all(options: argparse.Namespace) -> int:
@@ -21,12 +34,17 @@ def list_all(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Describe a case, or what a results file holds."""
+    """Describe a case, and draw its figure if asked, or say what a results file holds."""
     name = options.name
     if name in list_cases():
-        _show_case(find_case(name))
+        _describe(find_case(name), options)
     elif name.endswith(".py"):
-        _show_case(case_from_file(name))
+        _describe(case_from_file(name), options)
+    elif options.plot is not None:
+        raise InputError(
+            f"The option --plot draws the figure of a case, but '{name}' is none; draw a results "
+            "file with wgflow plot FILE."
+        )
     elif os.path.exists(name) or "." in name or os.sep in name:
         _show_run(load(name))
     else:
@@ -37,26 +55,108 @@ def show(options: argparse.Namespace) -> int:
     return 0
 
 
-def _show_case(case: Case) -> None:
-    print(f"{case.name}\n\n{case.description}\n\nParameters (--param name=value):")
+def _describe(case: Case, options: argparse.Namespace) -> None:
+    """Print what a case is; its figure is drawn before, so that nobody waits for half a text."""
+    if options.plot is not None:
+        check_image(options.plot, replace=options.force)
+        save_figure(_figure(case), options.plot, replace=options.force)
+    _show_case(case, options.name)
+    if options.plot is not None:
+        print(f"\nWrote {options.plot}")
+
+
+def _figure(case: Case) -> Figure:
+    """Draw the figure of a case, and say meanwhile that this takes its time."""
+    if case.has_figure:
+        # No bar here: only the case knows how many runs it makes.
+        print(f"Computing the figure of {case.name}; this may take some seconds", file=sys.stderr)
+        return case_figure(case)
+    with ProgressBar(f"Figure of {case.name}", quiet=False) as bar:
+        try:
+            return case_figure(case, progress=bar)
+        except InputError:
+            if bar.stop:
+                raise KeyboardInterrupt from None
+            raise
+
+
+def _show_case(case: Case, name: str) -> None:
+    print("\n\n".join(part for part in (case.name, case.description) if part))
+    if case.equation:
+        print(f"\nEquation (LaTeX):\n{textwrap.indent(case.equation.strip(), '  ')}")
+    print("\nParameters (--param name=value):" if case.parameters else "\nParameters: none")
     for parameter in case.parameters.values():
-        print(f"  {parameter.name} = {parameter.default}  ({_kind(parameter.kind)})")
+        print(f"  {parameter.name} = {parameter.default}  ({kind_in_words(parameter.kind)})")
     if case.takes_data:
         print("  --data FILE puts your own x and y in the place of its data")
     print("\nSolvers (--set name=value):")
-    for name, solver in case.solvers.items():
+    for solver_name, solver in case.solvers.items():
         settings = ", ".join(f"{k} = {v}" for k, v in solver.settings().items())
-        print(f"  {name}: {settings}")
-    print("\nChecks:")
+        print(_filled(f"{solver_name}: {settings}", indent=2))
+    print(f"\nChecks (wgflow verify {name}):" if case.checks else "\nChecks: none")
     for check in case.checks:
-        print(
-            f"  {check.quantity} = {check.reference:g} +- {check.tolerance:.2g} "
-            f"({check.kind}: {check.source})"
-        )
-    print(f"\nSource: {case.source}")
+        words = [check.solver] if check.solver else []
+        marks = ", ".join([*words, *(["slow"] if check.slow else [])])
+        print(_filled(f"{check.quantity}{f' ({marks})' if marks else ''}", indent=2))
+        print(_filled(_must_be(check.reference, check.tolerance), indent=6))
+        print(_filled(f"{check.kind}: {check.source}", indent=6))
+        _print_error(check)
+    if case.rates:
+        print(f"\nRates of convergence (wgflow study {name}):")
+    for rate in case.rates:
+        slow = " (slow)" if rate.slow else ""
+        print(_filled(f"{rate.solver} at {runs_in_words(rate)}{slow}", indent=2))
+        print(_filled(_must_be(rate.expected, rate.tolerance), indent=6))
+        print(_filled(rate.source, indent=6))
+        _print_error(rate)
+    if case.has_figure:
+        print("\nFigure (--plot IMAGE):")
+        for paragraph in (case.caption or "It has no caption.").split("\n\n"):
+            print(_filled(paragraph, indent=2))
+    print(f"\n{_filled(f'Source: {case.source}', indent=0)}")
 
 
-def _kind(annotation: Any) -> str:
+def _must_be(reference: float, tolerance: float) -> str:
+    return f"must be {to_tolerance(reference, tolerance)} +- {tolerance:.2g}"
+
+
+def _print_error(held: Check | Rate) -> None:
+    """Print the error that a method should make, and why."""
+    if held.error is not None:
+        reason = f": {held.reason}" if held.reason else ""
+        print(_filled(f"should err by {held.error:.2g}{reason}", indent=6))
+
+
+def _filled(text: str, *, indent: int) -> str:
+    """Return a text in lines of the width of the terminal, with what follows the first hanging."""
+    return textwrap.fill(
+        " ".join(text.split()),
+        min(shutil.get_terminal_size().columns, WIDEST),
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def runs_in_words(rate: Rate) -> str:
+    """Return what is varied for a rate, and what the runs share."""
+    varied = f"{rate.setting} = {', '.join(map(_short, rate.values))}"
+    held = {**rate.settings, **rate.parameters}
+    shared = [f"{name} = {_short(value)}" for name, value in held.items()]
+    shared += [f"t = {rate.time:g}"] if rate.time is not None else []
+    shared += [f"{rate.seeds} seeds"] if rate.seeds is not None else []
+    shared += [f"reference {rate.reference}"] if rate.reference is not None else []
+    shared += [f"error of the {rate.quantity}"] if rate.quantity is not None else []
+    return "; ".join([varied, *([", ".join(shared)] if shared else [])])
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def kind_in_words(annotation: Any) -> str:
+    """Return the type of a parameter, or the values that it may have."""
     if typing.get_origin(annotation) is typing.Literal:
         return " or ".join(map(str, typing.get_args(annotation)))
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)
@@ -95,16 +195,3 @@ def _said(value: Any) -> str:
     """Return a value of a file in a form that no terminal takes for a command."""
     text = str(value)
     return text if text.isprintable() else repr(text)
-
-
-def print_rows(run: Run) -> None:
-    """Print the numbers of every save."""
-    columns = {
-        "t": run.time,
-        "risk": run.risk,
-        "free energy": run.energy["total"],
-        "gap": run.gap,
-    }
-    print("".join(f"{name:>14}" for name in columns))
-    for row in zip(*columns.values(), strict=True):
-        print("".join("             -" if v != v else f"{v:14.6g}" for v in row))
