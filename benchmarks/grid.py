@@ -13,8 +13,8 @@ from typing import TypeVar
 import numpy as np
 
 import wgflow as wg
-from wgflow.cases.ornstein_uhlenbeck import jko_std
-from wgflow.cases.porous_medium import distance, jko_radius
+from wgflow.exact.barenblatt import distance, jko_radius
+from wgflow.exact.gaussian import jko_std
 
 Result = TypeVar("Result")
 

@@ -125,7 +125,7 @@ def test_a_run_that_does_not_converge_exits_with_one(capsys) -> None:
 RUN = ["run", "motorcycle", "-o", "out.h5"]
 EXPLICIT = ["--set", "method=explicit"]
 REFUSED = {
-    "unknown case": (["run", "motorcyle"], ["motorcyle", "motorcycle, ornstein-uhlenbeck"]),
+    "unknown case": (["run", "motorcyle"], ["motorcyle", "motorcycle, neumann-heat"]),
     "unknown solver": ([*RUN, "--solver", "jkoo"], ["jkoo", "jko, particles, sgd"]),
     "unknown parameter": ([*RUN, "--param", "rigde=1"], ["rigde", "did you mean 'ridge'"]),
     "unknown setting": ([*RUN, "--set", "cuont=1"], ["cuont", "did you mean 'count'"]),

@@ -341,12 +341,3 @@ def test_acceptance_on_the_tanh_network() -> None:
     )
     assert np.abs(found.slope + 0.5).max() < 0.1
     assert (found.reference_error < found.root_mean_square.min(axis=0) / 3).all()
-
-
-@pytest.mark.slow
-def test_twenty_thousand_particles_have_the_risk_of_the_grid() -> None:
-    problem = wg.get_case("tanh-network").save_every(5.0)
-    grid = wg.solve(problem, wg.FiniteVolume(0.25, (128, 128), time_order=2))
-    for seed in range(3):
-        cloud = wg.solve(problem, wg.ParticleFlow(1e-2, 20000), seed)
-        assert abs(cloud.risk[-1] / grid.risk[-1] - 1) < 5e-3

@@ -11,8 +11,8 @@ from scipy.integrate import solve_ivp
 from scipy.special import ndtr
 
 import wgflow as wg
-from wgflow.cases.porous_medium import distance
 from wgflow.energy import Interaction, PowerEntropy
+from wgflow.exact.barenblatt import distance
 from wgflow.optimality import Dual
 from wgflow.solvers.finite_volume import FiniteVolume
 from wgflow.solvers.finite_volume_scheme import ImplicitScheme

@@ -7,7 +7,7 @@ import pytest
 from conftest import moments, network, well
 
 import wgflow as wg
-from wgflow.cases.ornstein_uhlenbeck import entropic_jko_variance, mean_at, variance_at
+from wgflow.exact.gaussian import entropic_jko_variance, mean_at, variance_at
 
 
 @pytest.mark.parametrize("shape", [256, 400])

@@ -5,9 +5,9 @@ import pytest
 from conftest import network
 
 import wgflow as wg
-from wgflow.cases.ornstein_uhlenbeck import jko_std
-from wgflow.cases.porous_medium import drop, jko_radius
 from wgflow.energy import Energy, Interaction, PowerEntropy
+from wgflow.exact.barenblatt import drop, jko_radius
+from wgflow.exact.gaussian import jko_std
 from wgflow.solver import Scheme, State
 from wgflow.solvers.jko_back_and_forth import BackAndForthScheme
 from wgflow.solvers.jko_lagrangian import LagrangianScheme

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from wgflow.errors import InputError
-from wgflow.measure import GridMeasure, Particles, cell_volume, grid_points
+from wgflow.measure import GridMeasure, Particles, cell_volume, grid_law, grid_points
 
 SHAPES = [(1,), (7,), (3, 4), (2, 3, 4)]
 
@@ -159,3 +159,36 @@ REFUSALS: list[tuple[Callable[[], object], str]] = [
 def test_what_is_refused_is_named(make: Callable[[], object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4)])
+def test_mean_and_variance_on_a_grid_are_those_of_its_density(shape: tuple[int, ...]) -> None:
+    """By many particles in each cell, spread evenly along the axis."""
+    grid, fine = grid_measure(shape), 400
+    for axis, edge in enumerate(grid.edges):
+        within = (np.arange(fine) + 0.5) / fine
+        place = (edge[:-1, np.newaxis] + np.diff(edge)[:, np.newaxis] * within).reshape(-1, 1)
+        cloud = Particles(place, np.repeat(grid.marginal(axis) / fine, fine))
+        assert grid.mean(axis) == pytest.approx(cloud.mean(), rel=1e-12)
+        assert grid.variance(axis) == pytest.approx(cloud.variance(), rel=1e-4)
+        for cell in (0, 1):
+            level = float(cloud.mass[: cell * fine + fine // 2].sum())
+            assert grid.quantile(level, axis) == pytest.approx(edge[cell : cell + 2].mean())
+
+
+def test_mean_and_variance_of_particles_weigh_them() -> None:
+    cloud = Particles(np.array([[0.0, 1.0], [0.0, 5.0]]), np.array([0.25, 0.75]))
+    assert (cloud.mean(1), cloud.variance(1)) == (4.0, 3.0)
+    assert (cloud.mean(), cloud.variance()) == (0.0, 0.0)
+
+
+def test_l1_distance_adds_what_the_masses_differ() -> None:
+    edges = [np.array([0.0, 1.0, 3.0])]
+    one, other = (GridMeasure(edges, np.array(mass)) for mass in ([0.5, 0.5], [0.75, 0.25]))
+    assert one.l1_distance(other) == 0.5
+    moved = GridMeasure([np.array([0.0, 2.0, 3.0])], np.array([0.5, 0.5]))
+    with pytest.raises(InputError, match="on two grids"):
+        one.l1_distance(moved)
+    assert grid_law(one) is one
+    with pytest.raises(InputError, match="cloud of 2 particles, but must be on a grid"):
+        grid_law(Particles(np.zeros((2, 1))))

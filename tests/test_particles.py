@@ -7,7 +7,7 @@ import pytest
 from conftest import moments, network, well
 
 import wgflow as wg
-from wgflow.cases.ornstein_uhlenbeck import mean_at, variance_at
+from wgflow.exact.gaussian import mean_at, variance_at
 from wgflow.solvers.cloud import Cloud
 from wgflow.solvers.sgd import SGDScheme
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import moments, network, well
 
 import wgflow as wg
-from wgflow.cases.ornstein_uhlenbeck import mean_at, variance_at
+from wgflow.exact.gaussian import mean_at, variance_at
 from wgflow.solver import Context, Scheme, Snapshot, State, Step
 from wgflow.solvers.step_doubling import StepDoubling
 

@@ -15,8 +15,8 @@ FLOORS = [
     ("neuron", "domain", "data", "loss", "check", "panel"),
     ("measure", "populations"),
     ("law", "dissipation", "convolution"),
-    ("energy",),
-    ("grid_risk", "grid_moments"),
+    ("energy", "isotropic"),
+    ("grid_risk", "grid_moments", "exact"),
     ("grid_energy", "lagrangian_interaction"),
     ("lagrangian_energy",),
     ("transport", "problem"),
@@ -41,7 +41,17 @@ FLOORS = [
     ("cli",),
     ("__main__",),
 ]
-PACKAGES = ("kernels", "store", "energy", "convergence", "comparison", "plots", "commands")
+PACKAGES = (
+    "kernels",
+    "store",
+    "energy",
+    "exact",
+    "convergence",
+    "comparison",
+    "plots",
+    "commands",
+    "verification",
+)
 FLOOR = {name: height for height, names in enumerate(FLOORS) for name in names}
 
 

@@ -24,14 +24,20 @@ if TYPE_CHECKING:
         WholeLine as WholeLine,
     )
     from wgflow.energy import (
+        ArcCosineRisk as ArcCosineRisk,
         Energy as Energy,
         Entropy as Entropy,
         Interaction as Interaction,
         Potential as Potential,
         PowerEntropy as PowerEntropy,
+        RandomFeature as RandomFeature,
         Risk as Risk,
     )
-    from wgflow.errors import FileError as FileError, InputError as InputError
+    from wgflow.errors import (
+        FileError as FileError,
+        InputError as InputError,
+        MissingPackageError as MissingPackageError,
+    )
     from wgflow.kernels.activation import Activation as Activation, ramp as ramp
     from wgflow.law import (
         Density as Density,
@@ -69,6 +75,7 @@ if TYPE_CHECKING:
         marginal_wasserstein as marginal_wasserstein,
         wasserstein as wasserstein,
     )
+    from wgflow.verification import Verification as Verification, verify as verify
 
 _HOMES = {
     "case": ("Case", "find_case", "get_case", "list_cases"),
@@ -78,8 +85,17 @@ _HOMES = {
     "convergence": ("Study", "study"),
     "data": ("Data", "read_data"),
     "domain": ("Circle", "Domain", "Interval", "WholeLine"),
-    "energy": ("Energy", "Entropy", "Interaction", "Potential", "PowerEntropy", "Risk"),
-    "errors": ("FileError", "InputError"),
+    "energy": (
+        "ArcCosineRisk",
+        "Energy",
+        "Entropy",
+        "Interaction",
+        "Potential",
+        "PowerEntropy",
+        "RandomFeature",
+        "Risk",
+    ),
+    "errors": ("FileError", "InputError", "MissingPackageError"),
     "kernels.activation": ("Activation", "ramp"),
     "law": ("Density", "Gaussian", "Law", "Product", "Samples", "Uniform"),
     "results": ("load",),
@@ -101,6 +117,7 @@ _HOMES = {
     "solver": ("Context",),
     "solvers": ("FiniteVolume", "JKO", "SGD", "ParticleFlow"),
     "transport": ("marginal_wasserstein", "wasserstein"),
+    "verification": ("Verification", "verify"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -35,7 +35,7 @@ class Diagnostics:
         values = energy.values(measure, couplings)
         row: Row = {f"energy_{name}": value for name, value in values.items()}
         row["energy"] = sum(values.values())
-        row["risk"] = values["risk"] if energy.risk is not None else np.nan
+        row["risk"] = next((values[t.name] for t in energy.terms if t.is_risk), np.nan)
         periodic = self.problem.domain.periodic
         rate = self.problem.rate(time)
         row["dissipation"] = rate * energy.dissipation(measure, couplings, periodic)

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wgflow.energy import Risk
+from wgflow.energy import RandomFeature, Risk
+from wgflow.errors import InputError
 from wgflow.measure import grid_points
 
 RANK_TOLERANCE = 1e-15
@@ -36,10 +37,20 @@ class GridRisk:
         B, shape (n, r).
     size
         r k, the length of a coupling z (flat, rank-major).
+
+    Raises
+    ------
+    InputError
+        A unit whose inner weights stay.
     """
 
     def __init__(self, risk: Risk, centres: Sequence[np.ndarray]) -> None:
         neuron = risk.neuron
+        if isinstance(neuron, RandomFeature):
+            raise InputError(
+                "The inner weights of a RandomFeature stay, but mass on a grid moves along every "
+                "axis; use the solver particles or sgd."
+            )
         outer = neuron.outer_size
         self.risk = risk
         self.shape = tuple(len(c) for c in centres)

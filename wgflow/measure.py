@@ -61,6 +61,14 @@ class Particles:
         """Return the integral of a function (m, D) -> (m, ...) against the law."""
         return np.tensordot(self.mass, function(self.position), axes=1)
 
+    def mean(self, axis: int = 0) -> float:
+        """Return the mean of a coordinate, of a law of mass one."""
+        return float(self.mass @ self.position[:, axis])
+
+    def variance(self, axis: int = 0) -> float:
+        """Return the variance of a coordinate, of a law of mass one."""
+        return float(self.mass @ (self.position[:, axis] - self.mean(axis)) ** 2)
+
 
 class GridMeasure:
     """Masses on the cells of a rectangular grid, with constant density in each cell.
@@ -141,8 +149,57 @@ class GridMeasure:
         """Return the midpoint sum of a function (m, D) -> (m, ...) against the law."""
         return np.tensordot(self.mass, function(self.points), axes=1)
 
+    def mean(self, axis: int = 0) -> float:
+        """Return the mean of a coordinate, of a law of mass one."""
+        return float(self.marginal(axis) @ self.centres[axis])
+
+    def variance(self, axis: int = 0) -> float:
+        """Return the variance of a coordinate, of a law of mass one with constant density on cells.
+
+        A cell of width h adds h^2 / 12 to the square of the distance of its centre.
+        """
+        centred = (self.centres[axis] - self.mean(axis)) ** 2
+        within = np.diff(self.edges[axis]) ** 2 / 12
+        return float(self.marginal(axis) @ (centred + within))
+
+    def quantile(self, level: float, axis: int = 0) -> float:
+        """Return the point below which that mass lies along an axis, linear within each cell."""
+        below = np.append(0.0, np.cumsum(self.marginal(axis)))
+        return float(np.interp(level, below, self.edges[axis]))
+
+    def l1_distance(self, other: "GridMeasure") -> float:
+        """Return the integral of |rho - other| for a law on the same grid.
+
+        Raises
+        ------
+        InputError
+            The other law is on another grid.
+        """
+        if self.shape != other.shape or not all(map(np.array_equal, self.edges, other.edges)):
+            raise InputError(
+                f"The laws are on two grids, of shapes {self.shape} and {other.shape}; put both on "
+                "one, as with law.grid(edges)."
+            )
+        return float(np.abs(self.mass_on_grid - other.mass_on_grid).sum())
+
 
 Measure = Particles | GridMeasure
+
+
+def grid_law(law: Measure) -> GridMeasure:
+    """Return a law that must be on a grid as such.
+
+    Raises
+    ------
+    InputError
+        It is a cloud of particles.
+    """
+    if not isinstance(law, GridMeasure):
+        raise InputError(
+            f"The law is a cloud of {len(law.position)} particles, but must be on a grid; use "
+            "solver jko or finite-volume."
+        )
+    return law
 
 
 def cell_centres(edges: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:

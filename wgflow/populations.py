@@ -8,23 +8,28 @@ the population, and SGD may draw from it, through one object.
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from scipy.special import roots_genlaguerre, roots_hermitenorm, roots_legendre
+from scipy.linalg import eigh_tridiagonal
+from scipy.special import roots_hermitenorm, roots_legendre
 
 from wgflow.data import Data
 from wgflow.errors import InputError, check_count, check_number
 
-MOST_NODES = 1_000_000
+MOST_NODES, MOST_GAUSS_NODES = 1_000_000, 2000
+"""Of a quadrature in all, and of a Gauss rule on one axis."""
 Target = Callable[[np.ndarray], np.ndarray]
 """The outputs (n,) or (n, k) at inputs (n, d)."""
 
 
+@runtime_checkable
 class InputLaw(Protocol):
     """A law of inputs x in R^d."""
 
-    dimension: int
+    @property
+    def dimension(self) -> int:
+        """The dimension d."""
 
     def draw(self, generator: np.random.Generator, count: int) -> np.ndarray:
         """Return independent draws, (count, d)."""
@@ -50,7 +55,7 @@ class NormalInputs:
 
     def quadrature(self, nodes: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the tensor product of Gauss-Hermite rules."""
-        point, weight = roots_hermitenorm(nodes)
+        point, weight = roots_hermitenorm(_gauss(nodes))
         return _tensor([self.std * point] * self.dimension, [weight] * self.dimension)
 
 
@@ -62,12 +67,17 @@ class UniformInputs:
     upper: Sequence[float] = (1.0,)
 
     def __post_init__(self) -> None:
-        ends = list(zip(self.lower, self.upper, strict=False))
-        if len(self.lower) != len(self.upper) or not ends or not all(a < b for a, b in ends):
+        ends = [np.atleast_1d(np.asarray(end)) for end in (self.lower, self.upper)]
+        lower, upper = ends
+        good = lower.ndim == 1 and lower.shape == upper.shape and lower.size > 0
+        good = good and all(end.dtype.kind in "iuf" for end in ends)
+        if not good or not np.isfinite(ends).all() or not (lower < upper).all():
             raise InputError(
-                f"Uniform inputs need lower < upper on every axis, but got {self.lower!r} and "
-                f"{self.upper!r}."
+                f"Uniform inputs need finite lower < upper on every axis, but got {self.lower!r} "
+                f"and {self.upper!r}."
             )
+        object.__setattr__(self, "lower", tuple(map(float, lower)))
+        object.__setattr__(self, "upper", tuple(map(float, upper)))
 
     @property
     def dimension(self) -> int:
@@ -80,7 +90,7 @@ class UniformInputs:
 
     def quadrature(self, nodes: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the tensor product of Gauss-Legendre rules."""
-        point, weight = roots_legendre(nodes)
+        point, weight = roots_legendre(_gauss(nodes))
         points = [
             a + (b - a) * (point + 1) / 2 for a, b in zip(self.lower, self.upper, strict=True)
         ]
@@ -135,8 +145,16 @@ class RadialInputs:
         return self.std * np.sqrt(generator.chisquare(self.space, size=(count, 1)))
 
     def quadrature(self, nodes: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the generalised Gauss-Laguerre rule for x^2 / 2 std^2, (nodes, 1)."""
-        half, weight = roots_genlaguerre(nodes, self.space / 2 - 1)
+        """Return the generalised Gauss-Laguerre rule for t = x^2 / 2 std^2, (nodes, 1).
+
+        The law of t has the density t^a e^-t / Gamma(a + 1), a = d/2 - 1. The points are the
+        eigenvalues of the Jacobi matrix of its orthogonal polynomials, the weights the squares of
+        the first entries of its eigenvectors (Golub and Welsch, "Calculation of Gauss quadrature
+        rules", 1969), which neither overflow nor underflow in high dimensions.
+        """
+        k, power = np.arange(_gauss(nodes)), self.space / 2 - 1
+        half, vectors = eigh_tridiagonal(2 * k + 1 + power, np.sqrt(k * (k + power))[1:])
+        weight = vectors[0] ** 2
         return self.std * np.sqrt(2 * half)[:, np.newaxis], weight / weight.sum()
 
 
@@ -166,13 +184,15 @@ def population(
     Raises
     ------
     InputError
-        Neither or both of `nodes` and `sample`, or a law that has no quadrature.
+        Neither or both of `nodes` and `sample`, a law that has no quadrature, or a target that
+        does not return a number, or k of them, an input.
     """
     spread = check_number("The noise of the labels", label_noise, least=0)
+    _check_part(inputs, target)
 
     def draw(generator: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         x = inputs.draw(generator, count)
-        y = np.asarray(target(x), dtype=float).reshape(count, -1)
+        y = _labels(target, x)
         if spread > 0:
             y = y + spread * generator.standard_normal(y.shape)
         return x, y
@@ -198,27 +218,38 @@ def mixture(
     ------
     InputError
         No part, probabilities that are not positive or do not sum to one, parts of different
-        dimension, or neither or both of `nodes` and `sample`.
+        dimension or with targets of different size, or neither or both of `nodes` and `sample`.
     """
+    if not isinstance(parts, Sequence) or not all(
+        isinstance(part, Sequence) and len(part) == 3 for part in parts
+    ):
+        raise InputError(
+            "A mixture is made of parts (probability, law of the inputs, target), as in "
+            "[(0.5, NormalInputs(), f), (0.5, NormalInputs(), g)]."
+        )
+    for probability, law, target in parts:
+        check_number("The probability of a part", probability, above=0)
+        _check_part(law, target)
     share = np.array([probability for probability, _, _ in parts])
     dimensions = {law.dimension for _, law, _ in parts}
-    if not parts or not (share > 0).all() or abs(share.sum() - 1) > 1e-12 or len(dimensions) > 1:
+    if not parts or abs(share.sum() - 1) > 1e-12 or len(dimensions) > 1:
         raise InputError(
             f"A mixture has parts of probability {share.tolist()} in dimensions "
             f"{sorted(dimensions)}, but needs positive ones of sum 1 in one dimension."
         )
+    (dimension,) = dimensions
 
     def draw(generator: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         part = generator.choice(len(parts), size=count, p=share)
-        x = np.empty((count, dimensions.copy().pop()))
-        y = None
+        x, labels = np.empty((count, dimension)), []
         for k, (_, law, target) in enumerate(parts):
             rows = part == k
             x[rows] = law.draw(generator, int(rows.sum()))
-            label = np.asarray(target(x[rows]), dtype=float).reshape(int(rows.sum()), -1)
-            y = np.empty((count, label.shape[1])) if y is None else y
+            if rows.any():
+                labels.append((rows, _labels(target, x[rows])))
+        y = np.empty((count, _columns_of([label for _, label in labels])))
+        for rows, label in labels:
             y[rows] = label
-        assert y is not None
         return x, y
 
     return _known(draw, parts, nodes, sample, seed)
@@ -238,14 +269,50 @@ def _known(
         )
     if sample is not None:
         return Data.from_law(draw, sample, seed)
-    count = check_count("The nodes of a population", nodes, least=2)
+    count = check_count("The nodes of a population", nodes, least=2, most=MOST_NODES)
     x, y, weight = [], [], []
     for probability, law, target in parts:
         point, share = law.quadrature(count)
         x.append(point)
-        y.append(np.asarray(target(point), dtype=float).reshape(len(point), -1))
+        y.append(_labels(target, point))
         weight.append(probability * share)
+    _columns_of(y)
     return Data(np.concatenate(x), np.concatenate(y), np.concatenate(weight), draw=draw)
+
+
+def _check_part(inputs: Any, target: Any) -> None:
+    if not isinstance(inputs, InputLaw) or not callable(target):
+        raise InputError(
+            f"A population is made of a law of inputs, as NormalInputs(), and a function of them, "
+            f"not of {inputs!r} and {target!r}."
+        )
+
+
+def _labels(target: Target, x: np.ndarray) -> np.ndarray:
+    """Return the outputs at inputs (n, d) as an array (n, k), or raise InputError."""
+    y = np.asarray(target(x))
+    if y.ndim not in (1, 2) or len(y) != len(x) or y.dtype.kind not in "biuf":
+        raise InputError(
+            f"The target returned {y.dtype} numbers of shape {y.shape} for {len(x)} inputs, but "
+            f"must return real ones of shape ({len(x)},) or ({len(x)}, k)."
+        )
+    return y.astype(float).reshape(len(x), -1)
+
+
+def _columns_of(labels: Sequence[np.ndarray]) -> int:
+    """Return the number of columns that all parts of a mixture have."""
+    columns = sorted({label.shape[1] for label in labels})
+    if len(columns) > 1:
+        raise InputError(
+            f"The targets of a mixture return {' and '.join(map(str, columns))} numbers an input, "
+            "but must all return as many."
+        )
+    return columns[0]
+
+
+def _gauss(nodes: int) -> int:
+    """Return the number of nodes of a Gauss rule, or raise InputError."""
+    return check_count("The nodes of a Gauss rule", nodes, most=MOST_GAUSS_NODES)
 
 
 def _tensor(

@@ -11,14 +11,17 @@ solver computes them once, or hands in a trial coupling that no measure has yet.
 dimensionless.
 """
 
+from wgflow.energy.arc_cosine import ArcCosineRisk
 from wgflow.energy.interaction import Interaction
 from wgflow.energy.internal import Entropy, Internal, PowerEntropy, negative_entropy
 from wgflow.energy.potential import Potential
+from wgflow.energy.random_feature import RandomFeature
 from wgflow.energy.risk import Risk
 from wgflow.energy.term import Coupling, Couplings, Term
 from wgflow.energy.total import Energy
 
 __all__ = [
+    "ArcCosineRisk",
     "Coupling",
     "Couplings",
     "Energy",
@@ -27,6 +30,7 @@ __all__ = [
     "Internal",
     "Potential",
     "PowerEntropy",
+    "RandomFeature",
     "Risk",
     "Term",
     "negative_entropy",

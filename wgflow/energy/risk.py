@@ -48,6 +48,7 @@ class Risk(Term):
     """
 
     convex = True
+    is_risk = True
     precision = "double"
     _device: Device = CPU
     _pass: tuple[np.ndarray, Forward] | None = None

@@ -37,9 +37,12 @@ class Term(Summand):
     convex
         Whether the term is a convex function of rho (along mixtures); None where only a grid can
         tell. A term of one's own is taken for one that is not, and gets no certificate.
+    is_risk
+        Whether the value of the term is a risk, which runs record as theirs.
     """
 
     convex: bool | None = False
+    is_risk: bool = False
 
     def in_precision(self, precision: str) -> "Term":
         """Return the term with its sums over pairs in "single" or "double" precision.
