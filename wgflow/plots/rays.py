@@ -50,7 +50,7 @@ def neuron_of(run: Run) -> tuple[Neuron, int]:
         There is no network, or its units are not positively homogeneous.
     """
     terms = run.provenance["problem"]["energy"]
-    told = next((term["neuron"] for term in terms if term["kind"] == "Risk"), None)
+    told = next((term["neuron"] for term in terms if "neuron" in term), None)
     if told is None:
         raise InputError(f"{run.label} has no neurons to draw as rays; its energy has no network.")
     activation = told["activation"]
