@@ -136,8 +136,10 @@ CHECKS = (
         reference=0.0,
         tolerance=1.5e-5,
         source="M2' = -2 M2 + (N - 1) / N about the centre",
-        error=7.3e-6,
-        reason="the change from an error_tolerance of 1e-6",
+        error=8.2e-6,
+        reason="third order in the step, which 1/20 limits and not error_tolerance: a disc stays "
+        "one, and Bogacki and Shampine's steps of R' = 1/R - R miss R^2/2 by at most 8.2e-6; "
+        "an eighth of the departure in steps of 0.1 is 8.6e-6",
     ),
     _of_particles(
         quantity="share of particles in the plane within R / 2 at t = 2",

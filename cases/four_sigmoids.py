@@ -32,7 +32,9 @@ EQUATION = r"""
 F(\rho) = \mathbb{E}_{x\sim N(0,100^2 I)}\Bigl(\int u\,\sigma(\theta\cdot x)\,d\rho(u,\theta)
 - \tfrac14\sum_{k=1}^4\sigma(\theta^*_k\cdot x)\Bigr)^2
 + \int\frac{\mu}{2}\,u^2\,d\rho + \lambda\int\rho\log\rho,\qquad
-\sigma(z)=\frac1{1+e^{-z}}
+\sigma(z)=\frac1{1+e^{-z}};\qquad
+du=-\bigl(2\,\mathbb{E}\,(f_\rho-f_*)\,\sigma(\theta\cdot x)+\mu u\bigr)dt+\sqrt{2\lambda}\,dB,\quad
+d\theta=-2u\,\mathbb{E}\,(f_\rho-f_*)\,\sigma'(\theta\cdot x)\,x\,dt+\sqrt{2\lambda}\,dB'
 """
 SOLVERS: dict[str, Solver] = {
     "particles": ParticleFlow(count=40, step=0.05),
@@ -200,7 +202,8 @@ CHECKS = (
         reference=0.22,
         tolerance=0.05,
         kind="independent",
-        source="the particle flow on 1024 nodes from the same neurons, two seeds",
+        source="another solver of this library: the particle flow on 1024 nodes from the same "
+        "neurons, two seeds",
         error=0.025,
         reason="a run differs from its particle flow by 0.025 (root mean square of six) in each "
         "share; the mean of two seeds and the difference of two shares keep that",
@@ -211,7 +214,7 @@ CHECKS = (
         quantity="log10 of the risk of 4 neurons after 2000 steps as in the notebook",
         compute=lambda: _as_in_the_notebook(4),
         reference=math.log10(5.9e-3),
-        tolerance=0.334,
+        tolerance=0.29,
         source="test loss 5.9e-3 of one run on a batch of 10^4, read in the notebook",
         error=0.167,
         reason="spread of one run, 0.145 over seven seeds here, and of the mean of three",
@@ -220,7 +223,7 @@ CHECKS = (
         quantity="log10 of the risk of 40 neurons after 2000 steps as in the notebook",
         compute=lambda: _as_in_the_notebook(40),
         reference=math.log10(7.2e-5),
-        tolerance=0.252,
+        tolerance=0.25,
         source="test loss 7.2e-5 of one run on a batch of 10^4, read in the notebook",
         error=0.126,
         reason="spread of one run, 0.109 over seven seeds here, and of the mean of three",

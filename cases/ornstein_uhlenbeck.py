@@ -24,7 +24,7 @@ from wgflow.solvers.jko import JKO
 from wgflow.solvers.particles import ParticleFlow
 
 SOURCE = (
-    "L. S. Ornstein and G. E. Uhlenbeck, On the theory of the Brownian motion, Phys. Rev. 36 "
+    "G. E. Uhlenbeck and L. S. Ornstein, On the theory of the Brownian motion, Phys. Rev. 36 "
     "(1930); its law is a gradient flow after R. Jordan, D. Kinderlehrer and F. Otto, SIAM J. "
     "Math. Anal. 29 (1998). Cited from memory; the closed forms are derived and tested here."
 )

@@ -127,7 +127,7 @@ CHECKS = (
         compute=_miss_of_particles,
         tolerance=1e-10,
         kind="exact",
-        source="m*/(1 + (m*/m_0 - 1) e^(-12 m* t) from the second moment drawn",
+        source="m*/(1 + (m*/m_0 - 1) e^(-12 m* t)) from the second moment drawn",
         error=3.5e-11,
     ),
     _miss_by_particles(

@@ -195,7 +195,9 @@ def test_the_figure_has_a_panel_a_rate(well) -> None:
     figure = rates_figure([*measured, *measured])
     assert len(figure.axes) == 4
     first = figure.axes[0]
-    assert first.get_title().startswith("particles in count: slope -0.")
+    name, _, slope = first.get_title().partition(":\n")
+    assert name == "particles in count with step = 0.05, stiffness = 2.0"
+    assert slope.startswith("slope -0.")
     labels = [text.get_text() for text in first.get_legend().get_texts()]
     assert "slope -0.5" in labels and any("t = 0.25, slope -0." in label for label in labels)
 

@@ -55,7 +55,7 @@ REFUSED = {
         {"error": 0.009},
         ["'variance at t = 1' is 0.03", "at most three times", "0.009"],
     ),
-    "one value": (rate, {"values": (0.1,)}, ["jko in step has 1 values", "at least two"]),
+    "one value": (rate, {"values": (0.1,)}, ["jko in step has the values [0.1]", "at least two"]),
     "a loose rate": (rate, {"error": 0.01}, ["'rate of jko in step' is 0.1", "three times"]),
     "no slope": (rate, {"expected": math.inf}, ["reference", "rate of jko in step", "inf"]),
     "x and y": (curve, {"y": [1, 2]}, ["'risk'", "(3,)", "(2,)", "as many numbers"]),

@@ -108,6 +108,20 @@ def test_a_step_of_the_disc_minimises_energy_and_distance(dimension: int) -> Non
     assert objective(best) < min(objective(best - 0.1), objective(best + 0.1))
 
 
+def test_the_departure_of_the_second_moment_is_that_of_the_steps_of_a_disc() -> None:
+    """A disc stays one in steps of R' = 1/R - R; those of Bogacki and Shampine, 1/20 long."""
+    radius, departures = disc_case.START, []
+    for step in range(1, 41):
+        first = 1 / radius - radius
+        second = 1 / (radius + first / 40) - (radius + first / 40)
+        third = 1 / (radius + 3 * second / 80) - (radius + 3 * second / 80)
+        radius += (2 * first + 3 * second + 4 * third) / 180
+        departures.append(abs(radius**2 - aggregation.radius_at(step / 20, 2) ** 2) / 2)
+    (check,) = (check for check in disc_case.CHECKS if "departure" in check.quantity)
+    assert max(departures) == pytest.approx(check.error, rel=0.01)
+    assert check.compute() == pytest.approx(check.error, rel=0.05)
+
+
 @pytest.mark.parametrize("dimension", [1, 2])
 def test_draws_and_cells_of_a_disc_are_one_law(dimension: int) -> None:
     law = aggregation.Disc(1.5, dimension)

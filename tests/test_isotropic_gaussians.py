@@ -177,6 +177,15 @@ def test_one_length_is_optimal_below_the_threshold(difference: float) -> None:
     assert case._excess(0.5) < 0
 
 
+def test_the_least_risk_of_one_length() -> None:
+    """It is 0 at the threshold, and above it the flow gets lower than any one length."""
+    threshold = two_gaussians.one_length_threshold()
+    assert two_gaussians.least_risk_of_one_length(threshold) == pytest.approx(0, abs=1e-12)
+    problem = case.problem(dimension=0, difference=0.8, temperature=0.0, horizon=20.0)
+    run = wg.solve(problem, wg.ParticleFlow(count=200, step=0.05), save="summary")
+    assert run.risk[-1] < 0.9 * two_gaussians.least_risk_of_one_length(0.8)
+
+
 def test_the_description_of_the_problem_in_other_dimensions() -> None:
     assert case.problem(dimension=0).risk.data.count == 2
     assert case.problem(dimension=10).risk.data.count == 64

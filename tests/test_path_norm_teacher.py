@@ -68,11 +68,8 @@ def test_the_minimum_is_stationary_and_certified() -> None:
 def test_the_energy_of_the_problem_is_that_of_the_kernel() -> None:
     """At the three neurons of the minimum; where the kinks lie between nodes is at random."""
     best = path_norm.optimum()
-    total = np.abs(best.masses).sum()
-    theta = np.sqrt(total) * np.stack(
-        [np.sign(best.masses), np.cos(best.angles), np.sin(best.angles)], axis=1
-    )
-    law = wg.Particles(theta, np.abs(best.masses) / total)
+    law = best.law
+    np.testing.assert_allclose(law.mass @ law.points[:, 0] ** 2, np.abs(best.masses).sum())
     for nodes in (100, 400, 1600):
         energy = case.problem(nodes=nodes).energy
         value = sum(energy.values(law, energy.couple(law)).values())

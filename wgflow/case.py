@@ -67,12 +67,21 @@ class Case:
                     f"The case '{name}' does not define '{part}'; a case needs SOURCE, SOLVERS, "
                     "CHECKS and a function problem."
                 )
+        for part in ("SOURCE", "EQUATION"):
+            if not isinstance(getattr(module, part, ""), str):
+                raise InputError(f"The part '{part}' of the case '{name}' must be a text.")
         good = callable(module.problem) and isinstance(module.SOLVERS, Mapping) and module.SOLVERS
         if not good or not all(isinstance(s, Solver) for s in module.SOLVERS.values()):
             raise InputError(
                 f"The case '{name}' needs a function problem, and in SOLVERS at least one solver, "
                 "as {'particles': ParticleFlow()}."
             )
+        for solver, settings in module.SOLVERS.items():
+            if settings.name != solver:
+                raise InputError(
+                    f"SOLVERS of the case '{name}' has the solver {settings.name} under the name "
+                    f"{solver!r}; write '{settings.name}'."
+                )
         for parameter in inspect.signature(module.problem).parameters.values():
             if parameter.default is inspect.Parameter.empty:
                 raise InputError(
@@ -81,6 +90,10 @@ class Case:
                 )
         self.checks: Sequence[Check] = _all_of(name, "CHECKS", Check, module.CHECKS)
         self.rates: Sequence[Rate] = _all_of(name, "RATES", Rate, getattr(module, "RATES", ()))
+        # A solver that the case does not list starts from its defaults.
+        solvers = [check.solver for check in self.checks] + [rate.solver for rate in self.rates]
+        for solver in filter(None, solvers):
+            solver_type(solver)
         self.equation: str = getattr(module, "EQUATION", "")
         self._figure: Callable[[], Sequence[Panel]] | None = getattr(module, "figure", None)
         self.name = name
@@ -197,9 +210,17 @@ def _all_of(case: str, part: str, kind: type, given: Any) -> Sequence[Any]:
     if not isinstance(given, Sequence) or not all(isinstance(entry, kind) for entry in given):
         raise InputError(
             f"The part '{part}' of the case '{case}' must be a sequence of {kind.__name__} "
-            f"objects, but is {given!r}."
+            f"objects, but is {_in_words(given)}."
         )
     return tuple(given)
+
+
+def _in_words(given: Any) -> str:
+    """Return the type of what was given, and of the entries of a sequence."""
+    words = f"of type {type(given).__name__}"
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        words += f" with {', '.join(sorted({type(entry).__name__ for entry in given}))}"
+    return words
 
 
 def settings_of(kind: type[Solver]) -> dict[str, Any]:
@@ -217,6 +238,8 @@ def list_cases() -> list[str]:
 def find_case(name: str) -> Case:
     """Return a case by name, or raise InputError with the names there are."""
     if name not in list_cases():
+        if os.path.exists(name):
+            raise InputError(f"'{name}' is not a case file; the name of one ends in .py.")
         raise unknown("case", name, list_cases())
     module = importlib.import_module(f"wgflow.cases.{name.replace('-', '_')}")
     return Case(name, module)

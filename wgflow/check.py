@@ -174,8 +174,8 @@ class Rate:
     def __post_init__(self) -> None:
         if len(self.values) < 2:
             raise InputError(
-                f"The rate of solver {self.solver} in {self.setting} has {len(self.values)} "
-                "values, but needs at least two."
+                f"The {self.quantity_in_words} has the values {list(self.values)}, but needs at "
+                "least two."
             )
         # The rules are those of a number that is checked.
         self.check(lambda: self.expected)

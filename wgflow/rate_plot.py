@@ -51,7 +51,7 @@ def rates_figure(measured: Sequence[MeasuredRate]) -> Figure:
         draw_study(panel, one.study)
         slope = f"slope {one.observed:.2f}, expected {one.rate.expected:g}"
         panel.set_title(
-            f"{one.name}: {slope} \N{PLUS-MINUS SIGN} {one.rate.tolerance:g}", fontsize=10
+            f"{one.name}:\n{slope} \N{PLUS-MINUS SIGN} {one.rate.tolerance:g}", fontsize=10
         )
     for panel in panels[len(measured) :]:
         panel.remove()

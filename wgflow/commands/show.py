@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -83,7 +84,9 @@ def _figure(case: Case) -> Figure:
 def _show_case(case: Case, name: str) -> None:
     print("\n\n".join(part for part in (case.name, case.description) if part))
     if case.equation:
-        print(f"\nEquation (LaTeX):\n{textwrap.indent(case.equation.strip(), '  ')}")
+        print("\nEquation (LaTeX):")
+        for line in re.split(r"(?<=quad) ", case.equation.strip()):
+            print(_filled(line, indent=2))
     print("\nParameters (--param name=value):" if case.parameters else "\nParameters: none")
     for parameter in case.parameters.values():
         print(f"  {parameter.name} = {parameter.default}  ({kind_in_words(parameter.kind)})")

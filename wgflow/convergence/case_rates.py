@@ -40,7 +40,7 @@ class MeasuredRate:
     @property
     def name(self) -> str:
         """What is refined, in words."""
-        return f"{self.rate.solver} in {self.rate.setting}"
+        return self.rate.quantity_in_words.removeprefix("rate of ")
 
     @property
     def observed(self) -> float:

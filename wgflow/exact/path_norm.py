@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 from wgflow.energy import Potential
 from wgflow.law import Law, Samples
-from wgflow.measure import Measure
+from wgflow.measure import Measure, Particles
 
 ANGLES, MASSES = np.array([0.35, 2.5, 4.3]), np.array([1.0, 0.7, -0.6])
 """The teacher, f*(x) = sum_k mass_k max(cos(angle_k) x_1 + sin(angle_k) x_2, 0)."""
@@ -100,10 +100,11 @@ class Optimum:
         return 2 * kernel(angle[:, np.newaxis] - places, derivative) @ charges
 
     @property
-    def largest_variation(self) -> float:
-        """The largest |G| over the penalty at 20001 angles; 1 where J is minimal over all laws."""
-        everywhere = np.linspace(-math.pi, math.pi, 20_001)
-        return float(np.abs(self.variation(everywhere)).max()) / self.penalty
+    def law(self) -> Particles:
+        """The three neurons, with |a| = |w| alike for all, and weights."""
+        total = float(np.abs(self.masses).sum())
+        theta = unit_neurons(self.angles, np.sign(self.masses))
+        return Particles(math.sqrt(total) * theta, np.abs(self.masses) / total)
 
     @property
     def rate(self) -> float:
@@ -145,8 +146,12 @@ def near_optimum(spread: float, count: int = 1000) -> Samples:
     angles = [np.full(share, angle) for share, angle in zip(shares, best.angles, strict=True)]
     angles[slowest] = angles[slowest] + np.linspace(-spread, spread, shares[slowest])
     angle = np.concatenate(angles)
-    theta = np.stack([np.repeat(sign, shares), np.cos(angle), np.sin(angle)], axis=1)
-    return Samples(math.sqrt(total) * theta)
+    return Samples(math.sqrt(total) * unit_neurons(angle, np.repeat(sign, shares)))
+
+
+def unit_neurons(angle: np.ndarray, a: np.ndarray | float = 1.0) -> np.ndarray:
+    """Return (a, w) with unit vectors w at angles (n,), shape (n, 3)."""
+    return np.stack([np.broadcast_to(a, angle.shape), np.cos(angle), np.sin(angle)], axis=1)
 
 
 def mass_near(law: Measure, angle: float) -> float:

@@ -64,6 +64,21 @@ def one_length_threshold() -> float:
     return (length(1.0) - length(-1.0)) / (length(1.0) + length(-1.0))
 
 
+def least_risk_of_one_length(difference: float) -> float:
+    """Return the minimum over r of the risk of one length r in infinite dimension,
+
+    [(q((1 + difference) r) - 1)^2 + (q((1 - difference) r) + 1)^2] / 2, with r from 1 to 2.5. Up to
+    the threshold it is that over all laws. At a small temperature T lengths then spread by the
+    variance T/g'' about it, and the risk is T/2 more.
+    """
+
+    def risk(length: float) -> float:
+        near, far = _ramp_mean(length * np.array([1 - difference, 1 + difference]))
+        return float((far - 1) ** 2 + (near + 1) ** 2) / 2
+
+    return float(minimize_scalar(risk, bounds=(1.0, 2.5), options={"xatol": 1e-10}).fun)
+
+
 def excess_of_one_length(energy: Energy) -> float:
     """Return how far the first variation elsewhere is above that at the best single length.
 
