@@ -47,7 +47,7 @@ def problem(dimension: int = 2, radius: float = START, horizon: float = 2.0) -> 
     """Repulsion and attraction of equal particles, which settle in a disc of even density.
 
     F(rho) = 1/2 int int (|x - y|^2 / 2 - log|x - y|) drho drho, at temperature 0, from the uniform
-    law on a disc of this radius (dimension 2) or from a semicircle law (dimension 1).
+    law on a disc of `radius` (dimension 2) or from a semicircle law (dimension 1).
 
     Known: the law stays a disc, R^2 = 1 + (R0^2 - 1) e^(-2 t) and the density goes to 1 / pi, or a
     semicircle, R^2 = 2 + (R0^2 - 2) e^(-2 t); its F; exactly M2' = -2 M2 + (N - 1) / N for the

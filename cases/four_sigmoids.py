@@ -68,7 +68,8 @@ def problem(
 
     Known: the population risk of any network, in closed form up to a smooth quadrature. Four
     neurons get stuck; more reach lower risks; they gather on the lines of theta*, along which the
-    target does not tell them apart. Weight decay wastes neurons (small u), noise fewer of them.
+    target does not tell them apart. Weight decay leaves neurons of small u wasted, and noise then
+    leaves fewer of them so.
     """
     spread = check_number("The parameter spread", spread, above=0)
     data = population(

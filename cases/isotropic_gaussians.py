@@ -69,13 +69,13 @@ def problem(
     radial): a network with the unit h(r |x|), h(z) = E sigma(z u), where u is a coordinate of a
     uniform point of the sphere, and for the area of spheres the potential - temperature (d - 1)
     log r. With model = full theta = w in R^d; solvers other than SGD then see a fixed sample of
-    this many `samples` in the place of the population, and fit it.
+    as many `samples` in the place of the population, and fit it.
 
-    The dimension 0 stands for infinity (radial only): |x| takes two values then. Lengths start
-    from the law of d = 40, as they would all be equal. The small temperature keeps the cells of a
-    grid apart; it moves the risk by 1.4e-4. Cells drag silent neurons along, across 0 too (all is
-    even in r), which shows in lengths, not in risks. Finite volumes are left out: upwind where
-    drift dominates, they are a sixth below the risk at t = 5 on 1024 cells.
+    The dimension 0 stands for infinity (radial only): |x| takes two values then. Lengths start from
+    the law of d = 40, for they would all be equal in infinite dimension. The small temperature
+    keeps the cells of a grid apart; it moves the risk by 1.4e-4. Cells drag silent neurons along,
+    across 0 too (all is even in r), which shows in lengths, not in risks. Finite volumes are left
+    out: upwind where drift dominates, they are a sixth below the risk at t = 5 on 1024 cells.
 
     Known: the risk of the flow of lengths at six times from an independent code, and that of SGD;
     in infinite dimension one length is optimal up to the difference 0.4742.

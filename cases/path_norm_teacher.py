@@ -55,7 +55,7 @@ def problem(
     and a teacher f* of three neurons, one of negative sign. As relu is homogeneous, x ~ N(0, I) is
     as good as x uniform on the circle of radius sqrt(2), which is integrated at `nodes` points.
     Half of the neurons start from a = start and half from a = -start, with w uniform on the
-    circle of this radius; |a| = |w| then holds at all times, and no a changes its sign.
+    circle of radius `start`; |a| = |w| then holds at all times, and no a changes its sign.
 
     Known: the minimum of J, attained by three neurons near those of the teacher and certified by
     their first variation; and the rate at which J approaches it.
