@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 from wgflow import store
 from wgflow.case import Case, list_cases
 from wgflow.check import Rate
+from wgflow.comparison.export import finite
 from wgflow.convergence.rate_study import Callback, study
 from wgflow.convergence.rates import Study
 from wgflow.errors import InputError
@@ -159,8 +160,8 @@ def to_json(case: str, measured: Sequence[MeasuredRate]) -> str:
         {
             "solver": one.rate.solver,
             "setting": one.rate.setting,
-            "observed": _plain(one.observed),
-            "observed_error": _plain(one.error),
+            "observed": one.observed,
+            "observed_error": one.error,
             "expected": one.rate.expected,
             "tolerance": one.rate.tolerance,
             "verdict": one.verdict,
@@ -171,7 +172,7 @@ def to_json(case: str, measured: Sequence[MeasuredRate]) -> str:
         for one in measured
     ]
     held = {"format": FORMAT, "case": case, "rates": entries}
-    return json.dumps(held, indent=1, allow_nan=False)
+    return json.dumps(finite(held), indent=1, allow_nan=False)
 
 
 def to_csv(measured: Sequence[MeasuredRate]) -> str:
@@ -213,7 +214,3 @@ def _place(case: Case) -> str:
 
 def _dimension(recipe: Recipe) -> int:
     return recipe.problem().domain.dimension
-
-
-def _plain(number: float) -> float | None:
-    return None if math.isnan(number) else number
