@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from wgflow import store
+from wgflow.comparison.export import finite, numbers
 
 FORMAT = "wgflow-study-1"
 NOT_RUN = "not run"
@@ -144,7 +145,10 @@ class Study:
         derived = ["root_mean_square", "root_mean_square_error"]
         derived += ["slope", "slope_error", "mean_slope"]
         held |= {name: getattr(self, name) for name in derived}
-        plain = {name: _plain(value) for name, value in held.items()}
+        plain = {
+            name: numbers(value) if isinstance(value, np.ndarray) else finite(value)
+            for name, value in held.items()
+        }
         return json.dumps({"format": FORMAT, **plain}, indent=1, allow_nan=False)
 
     def to_csv(self) -> str:
@@ -181,14 +185,6 @@ def check_name(path: str | os.PathLike[str], *, replace: bool = False) -> None:
 
 def _names(study: Study) -> list[str]:
     return [field.name for field in dataclasses.fields(study)]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _root_mean_square(error: np.ndarray) -> np.ndarray:
